@@ -1,0 +1,1 @@
+"""The rules: pure functions and values. No clock, no randomness, no I/O, no logging."""

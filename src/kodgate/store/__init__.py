@@ -1,0 +1,235 @@
+"""Where packets, messages and money live. The only place with SQL.
+
+The contract is set-based (D6): one call, one batch, one durable commit. Decisions are made in
+`core`; a store reads rows under lock, asks, writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from kodgate.core.accounts import Account, AccountSettings, AccountStatus
+from kodgate.core.life import Verdict
+from kodgate.core.orders import NotPlaced, Order, Placed
+from kodgate.core.tariffs import Tariff
+from kodgate.core.types import Message, Observation, Packet, Transfer
+
+
+class Unavailable(Exception):
+    """The database did not do it, and certainly stored nothing: answer 13."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PacketRow:
+    """A packet with what is stored beside the rules' view of it."""
+
+    packet: Packet
+    messages: tuple[Message, ...]
+    zone: int
+    ttl_s: int
+    created_at: int
+    phone: bytes
+    phone_digest: bytes
+    phone_mask: str
+    code: bytes
+    code_digest: bytes
+    key_day: str
+    dialect: str
+    user_packet_id: str | None
+    user_message_id: str | None
+    test: bool
+    caller_ip: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """A message taken for one attempt by this node, with its packet."""
+
+    row: PacketRow
+    message: Message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """A message whose poll or deadline is due; reserved for `until` so that others leave it."""
+
+    row: PacketRow
+    message: Message
+    deadline: bool
+    """Its `decide_at` has come: ask once more, then decide."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """What became of one observation."""
+
+    matched: bool
+    """False: no such message; a receipt was parked."""
+    may_go_on: bool
+    """For `prepare`: the claim still holds (core.life.may_go_on)."""
+    woken: tuple[str, ...]
+    """Channels that got a new message to send."""
+    words: tuple[str, ...]
+    """The notes of the change, for metrics: sent, confirmed, failed, fallback, late, ..."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimelineEntry:
+    at: int
+    num: int
+    word: str
+    source: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerEntry:
+    """One transfer as a customer sees it."""
+
+    id: int
+    at: int
+    kind: str
+    amount: int
+    """Signed: what it did to the balance."""
+    balance_after: int
+    packet_id: int | None
+    message_id: int | None
+    document: str
+    comment: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """An SMPP (or other) route as saved by `kodgate route add`: a profile in JSON."""
+
+    name: str
+    channel: str
+    profile: str
+    created_at: int
+
+
+class Store(Protocol):
+    """Every database behaves the same; `tests/store/conformance.py` says how."""
+
+    async def open(self) -> None:
+        """Connects, checks that the schema is current and that commits are really durable."""
+
+    async def close(self) -> None: ...
+
+    # Accounts, secrets, tariffs
+
+    async def account(self, login: str) -> Account | None: ...
+
+    async def account_by_id(self, account_id: int) -> Account | None: ...
+
+    async def accounts(self) -> list[Account]: ...
+
+    async def create_account(
+        self,
+        *,
+        login: str,
+        name: str,
+        at: int,
+        tariff: str = "default",
+        credit_limit: int = 0,
+        settings: AccountSettings | None = None,
+    ) -> Account:
+        """Raises ValueError where the login is taken."""
+
+    async def change_account(
+        self,
+        account_id: int,
+        *,
+        status: AccountStatus | None = None,
+        settings: AccountSettings | None = None,
+        credit_limit: int | None = None,
+        tariff: str | None = None,
+    ) -> Account: ...
+
+    async def add_secret(
+        self, account_id: int, digest: bytes, *, at: int, others_expire_at: int | None
+    ) -> None:
+        """A new API secret; the older ones end at `others_expire_at` (None: they stay)."""
+
+    async def post(
+        self, account_id: int, transfer: Transfer, *, at: int, document: str, comment: str
+    ) -> int:
+        """A top-up or adjustment; returns the balance after it."""
+
+    async def save_tariff(self, tariff: Tariff, *, at: int) -> None: ...
+
+    async def tariffs(self) -> list[Tariff]:
+        """All versions of all tariffs."""
+
+    async def save_route(self, route: Route) -> None: ...
+
+    async def routes(self) -> list[Route]: ...
+
+    # The hot path: each call is one batch
+
+    async def accept(self, orders: Sequence[Order]) -> list[Placed | NotPlaced]:
+        """Places orders in order; a refused or failing one leaves the others untouched."""
+
+    async def claim(
+        self, *, channel: str, node: str, now: int, lease_until: int, attempts_max: int, limit: int
+    ) -> list[Claimed]:
+        """Takes due messages of a channel (core.life.claim). None past handover or end."""
+
+    async def record(self, observations: Sequence[Observation]) -> list[Recorded]:
+        """Applies observations in order (core.life.advance), each with its parked receipts."""
+
+    async def due(self, *, now: int, until: int, limit: int) -> list[Due]:
+        """Polls and deadlines that are due, deadlines first, reserved until `until`."""
+
+    async def next_due(self) -> int | None:
+        """The earliest instant at which `claim` or `due` may find something."""
+
+    async def release(self, node: str) -> int:
+        """At start: frees the claims that this node held before it died, keeping their attempt.
+        Returns how many."""
+
+    async def confirm(
+        self, packet_id: int, *, right: bool, at: int
+    ) -> tuple[Verdict, tuple[str, ...]]:
+        """core.life.confirm; the words of the change."""
+
+    # Reading
+
+    async def packet(
+        self,
+        account_id: int,
+        *,
+        packet_id: int | None = None,
+        message_id: int | None = None,
+        user_message_id: str | None = None,
+        user_packet_id: str | None = None,
+    ) -> PacketRow | None:
+        """One packet of this account; the newest where a user's id fits several."""
+
+    async def find(
+        self, *, account_id: int | None, phone_digest: bytes, limit: int
+    ) -> list[PacketRow]: ...
+
+    async def timeline(self, packet_id: int) -> list[TimelineEntry]: ...
+
+    async def ledger(
+        self, account_id: int, *, before_id: int | None = None, limit: int = 100
+    ) -> list[LedgerEntry]:
+        """Newest first."""
+
+    async def purge(self, *, now: int) -> list[str]:
+        """Which days' data keys of class `code` nothing needs any more."""
+
+    async def counts(self) -> dict[str, int]:
+        """Open messages by channel and state (`sms.queued`, ...) and `oldest_due_at`."""
+
+    async def verify(self) -> list[str]:
+        """Invariants I-1..I-5 and the sums of holds over the whole database; what is wrong."""
+
+    # Small durable values: the clock's anchor, ...
+
+    async def get(self, key: str) -> str | None: ...
+
+    async def put(self, key: str, value: str) -> None: ...
