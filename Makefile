@@ -1,0 +1,42 @@
+# Every command of this checkout. Each target makes what it needs; a second call starts at once.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+ARGS ?=
+
+.PHONY: help up test check docs bench lock clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: ## start the gateway with a sandbox; ARGS='--time-scale 10' goes to `kodgate up`
+	@scripts/setup run
+	@$(BIN)/kodgate up $(ARGS)
+
+test: ## run all tests; ARGS='tests/core -k ledger' goes to pytest
+	@scripts/setup dev
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: ## style, types, import rules, generated docs
+	@scripts/setup dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/mypy scripts
+	$(BIN)/lint-imports
+	$(BIN)/python scripts/docs.py --check
+
+docs: ## renew the blocks of docs/ that are made from the code
+	@scripts/setup dev
+	@$(BIN)/python scripts/docs.py
+
+bench: ## measure accept throughput and latency on this machine
+	@scripts/setup dev
+	@$(BIN)/python scripts/bench.py $(ARGS)
+
+lock: ## renew the hashed locks (UPGRADE=--upgrade takes newer versions)
+	@scripts/setup dev
+	@scripts/lock $(UPGRADE)
+
+clean: ## remove the environment and caches; data stays
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* htmlcov dist
