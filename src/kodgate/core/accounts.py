@@ -89,6 +89,11 @@ class AccountSettings:
     packets_per_phone_day: int = 0
     """At most so many packets to one phone in a day (error 24); 0: no limit."""
 
+    @property
+    def can_send_sms(self) -> bool:
+        """Whether a sender name and a template are registered (D10)."""
+        return bool(self.sender and self.template)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Secret:

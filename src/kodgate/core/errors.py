@@ -243,6 +243,8 @@ class Refused(Exception):
         self.error = BY_NAME[name]
         self.packet_id = packet_id
         """The first packet's id, with DUPLICATE (D14)."""
+        self.balance: int | None = None
+        """What the dialect may print where `error.shows_balance`; with error 3: the spendable."""
         self.why = why
         """The human reason for the request log; never shown on the wire, never a secret."""
 

@@ -1,1 +1,236 @@
+"""The two verbs: accept (a request becomes a packet) and advance (an event moves a message)."""
 
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Protocol, cast
+
+import structlog
+
+from kodgate.channels import Channel
+from kodgate.core.accounts import Account
+from kodgate.core.errors import InDoubt, Refused
+from kodgate.core.orders import NotPlaced, Order, Placed
+from kodgate.core.requests import (
+    Balance,
+    Confirmed,
+    ConfirmRequest,
+    Credentials,
+    PacketStatus,
+    SendRequest,
+    Sent,
+    Simulation,
+    StatusQuery,
+)
+from kodgate.core.types import Observation
+from kodgate.engine import crash, simulate
+from kodgate.engine.accept import Accept, Vault
+from kodgate.engine.accounts import Accounts
+from kodgate.engine.advance import Advance
+from kodgate.engine.batch import Batcher
+from kodgate.engine.clock import Clock
+from kodgate.engine.dispatch import Dispatcher
+from kodgate.engine.meters import Meters
+from kodgate.engine.status import Status
+from kodgate.engine.views import Views
+from kodgate.store import PacketRow, Recorded, Store, Unavailable
+
+log = structlog.get_logger()
+
+ACCEPT_BATCH_MAX = 512
+RECORD_BATCH_MAX = 512
+QUEUE_MAX = 4_096
+STOP_GRACE_S = 3.0
+CLOCK_KEY = "clock"
+HOUSEKEEPING_S = 5.0
+
+
+class CallbackReader(Protocol):
+    """What a channel with callbacks has: bytes in, an observation or None (refuse) out."""
+
+    def read_callback(
+        self, body: bytes, headers: Mapping[str, str], *, wall_now_s: float
+    ) -> Observation | None: ...
+
+
+class Engine:
+    """One node: its batches, loops and channels over one store."""
+
+    def __init__(
+        self,
+        store: Store,
+        channels: Mapping[str, Channel],
+        vault: Vault,
+        clock: Clock,
+        *,
+        node: str,
+        secret_digest: Callable[[str], bytes],
+        randbelow: Callable[[int], int],
+        steady_s: Callable[[], float],
+        wall_s: Callable[[], float],
+        today: Callable[[], str],
+        meters: Meters | None = None,
+    ) -> None:
+        self.store = store
+        self.channels = channels
+        self.clock = clock
+        self.meters = meters or Meters()
+        self.accounts = Accounts(store, digest=secret_digest, now=clock.now, steady_s=steady_s)
+        self._node = node
+        self._randbelow = randbelow
+        self._wall_s = wall_s
+        self._steady_s = steady_s
+        orders: Batcher[Order, Placed | NotPlaced] = Batcher(
+            store.accept, batch_max=ACCEPT_BATCH_MAX, queue_max=QUEUE_MAX
+        )
+        observations: Batcher[Observation, Recorded] = Batcher(
+            store.record, batch_max=RECORD_BATCH_MAX, queue_max=QUEUE_MAX
+        )
+        self._views = Views(vault, channels, clock.now)
+        self._accept = Accept(
+            orders, self.accounts, vault, clock, channels, randbelow=randbelow, today=today
+        )
+        self._status = Status(store, self._views, vault, clock)
+        self._dispatcher = Dispatcher(
+            store,
+            channels,
+            clock,
+            self._views,
+            self.accounts.settings_of,
+            self.meters,
+            node=node,
+        )
+        self._advance = Advance(observations, self.meters, wake=self._dispatcher.wake)
+        self._background: set[asyncio.Task[None]] = set()
+        self._housekeeper: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Frees what this node held when it died, connects the channels, runs the loops."""
+        freed = await self.store.release(self._node)
+        if freed:
+            log.info("claims_released", action="start", count=freed)
+        await self.store.put(CLOCK_KEY, self.clock.mark())
+        for channel in self.channels.values():
+            await channel.start(self._sink)
+        self._dispatcher.start(self._advance)
+        self._housekeeper = asyncio.create_task(self._keep_house())
+
+    async def stop(self) -> None:
+        """Nothing accepted is lost: what is open stays in the store (6 s in all)."""
+        if self._housekeeper is not None:
+            self._housekeeper.cancel()
+        await self._dispatcher.stop(grace_s=STOP_GRACE_S)
+        for channel in self.channels.values():
+            await channel.stop()
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        try:
+            await self.store.put(CLOCK_KEY, self.clock.mark())
+        except (Unavailable, InDoubt) as error:
+            log.warning("clock_not_stored", action="stop", error=str(error))
+
+    # The wire's verbs
+
+    async def authenticate(self, credentials: Credentials, *, caller_ip: str) -> Account:
+        """Raises Refused."""
+        return await self.accounts.authenticate(credentials, caller_ip=caller_ip)
+
+    async def send(
+        self, account: Account, request: SendRequest, *, caller_ip: str, dialect: str
+    ) -> Sent:
+        """Raises Refused (nothing stored), Unavailable (the same), InDoubt (give no answer)."""
+        began_s = self._steady_s()
+        try:
+            sent = await self._accept.send(account, request, caller_ip=caller_ip, dialect=dialect)
+        except Refused as refused:
+            self.meters.codes.labels(dialect, str(refused.error.number)).inc()
+            raise
+        self.meters.codes.labels(dialect, "0").inc()
+        self.meters.accept_seconds.observe(self._steady_s() - began_s)
+        for channel in self.channels:
+            self._dispatcher.wake(channel)
+        return sent
+
+    def simulate(self, simulation: Simulation, *, caller_ip: str) -> Sent:
+        return simulate.sent(simulation, caller_ip=caller_ip, randbelow=self._randbelow)
+
+    async def status(self, account: Account, query: StatusQuery, *, caller_ip: str) -> PacketStatus:
+        """Raises Refused: NO_ID, NOT_FOUND."""
+        return await self._status.status(account, query, caller_ip=caller_ip)
+
+    async def confirm(self, account: Account, request: ConfirmRequest) -> Confirmed:
+        """Raises Refused."""
+        confirmed, row, words = await self._status.confirm(account, request)
+        self.meters.words(row.messages[-1].channel, words)
+        self._spawn_forward(row, account, request.code)
+        return confirmed
+
+    async def balance(self, account: Account) -> Balance:
+        """What can be spent, fresh from the store."""
+        fresh = await self.store.account_by_id(account.id)
+        assert fresh is not None
+        return Balance(spendable=fresh.balance - fresh.held + fresh.credit_limit)
+
+    async def callback(self, channel: str, body: bytes, headers: Mapping[str, str]) -> int:
+        """A provider's report: durable before it is acknowledged. Returns the HTTP status."""
+        reader = self.channels.get(channel)
+        if reader is None or not hasattr(reader, "read_callback"):
+            return 404
+        seen = cast(CallbackReader, reader).read_callback(body, headers, wall_now_s=self._wall_s())
+        if seen is None:
+            return 403
+        done = await self._sink(dataclasses.replace(seen, channel=channel))
+        return 200 if done else 503
+
+    async def _sink(self, seen: Observation) -> bool:
+        try:
+            await self._advance(seen)
+        except (Unavailable, InDoubt) as error:
+            log.warning("report_not_recorded", action="report", error=str(error))
+            return False
+        crash.point("pushed", seen.channel or "")
+        return True
+
+    def _spawn_forward(self, row: PacketRow, account: Account, typed: str) -> None:
+        task = asyncio.create_task(self._forward_confirm(row, account, typed))
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def _forward_confirm(self, row: PacketRow, account: Account, typed: str) -> None:
+        """Providers keep statistics of codes that were typed; best effort."""
+        for message in row.messages:
+            channel = self.channels.get(message.channel)
+            if channel is None or message.provider_id is None:
+                continue
+            try:
+                delivery = self._views.delivery(row, message, account.settings)
+                await channel.confirmed(delivery, typed)
+            except Exception as error:
+                log.info("confirm_not_forwarded", action="confirm", error=type(error).__name__)
+
+    async def _keep_house(self) -> None:
+        """Gauges, the clock, and keys that nothing needs any more."""
+        while True:
+            try:
+                await self._measure()
+                if not self.clock.follow():
+                    log.error("clock_jumped", action="clock", drift_s=self.clock.drift_s())
+                await self.store.put(CLOCK_KEY, self.clock.mark())
+            except (Unavailable, InDoubt) as error:
+                log.warning("housekeeping_failed", action="house", error=str(error))
+            await asyncio.sleep(HOUSEKEEPING_S)
+
+    async def _measure(self) -> None:
+        for channel in self.channels.values():
+            self.meters.channel_up.labels(channel.name).set(channel.health().live)
+        self.meters.clock_drift_seconds.set(self.clock.drift_s())
+        for key, value in (await self.store.counts()).items():
+            if key == "oldest_due_at":
+                waited = max(0, self.clock.now() - value) / 1000 if value else 0
+                self.meters.queue_oldest_seconds.set(waited)
+            else:
+                channel_name, _, state = key.partition(".")
+                self.meters.queue_depth.labels(channel_name, state).set(value)

@@ -1,0 +1,211 @@
+"""Every setting of the server: a typed field with its doc line. Unknown keys are errors.
+
+Read from a TOML file and from the environment (`KODGATE_HTTP__PORT=8080`; the environment wins).
+Any setting may be given as a file: `KODGATE_MASTER_KEY_FILE=/run/secrets/key`.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+PREFIX = "KODGATE_"
+NESTED = "__"
+
+
+class ConfigError(Exception):
+    """A setting that cannot be used; the text names it and never shows a secret."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class Http(_Section):
+    """The wire, the cabinet and the inbox."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8080, ge=0, le=65535, description="Port of the wire.")
+    json_port: int = Field(
+        8787, ge=0, le=65535, description="Second port with the same routes: the JSON service."
+    )
+    allow_plain: bool = Field(
+        False, description="Serve plain HTTP on an address that is not loopback."
+    )
+    tls_cert: Path | None = Field(None, description="PEM certificate chain; with it, HTTPS.")
+    tls_key: Path | None = Field(None, description="PEM private key of `tls_cert`.")
+    trusted_proxies: tuple[str, ...] = Field(
+        (), description="Addresses or networks whose X-Forwarded-For is believed."
+    )
+    connections_max: int = Field(2048, ge=1, description="Open connections in all.")
+    connections_per_source_max: int = Field(
+        512, ge=1, description="Open connections from one address; loopback is exempt."
+    )
+    log_requests: bool = Field(False, description="One log line per answered request.")
+
+
+class Metrics(_Section):
+    """/metrics, /livez and /readyz, on a listener of their own."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(9464, ge=0, le=65535, description="Port to listen on.")
+
+
+class Telegram(_Section):
+    """The Telegram Gateway channel."""
+
+    token: SecretStr = Field(SecretStr(""), description="Access token; empty: no such channel.")
+    base_url: str = Field(
+        "https://gatewayapi.telegram.org", description="Where the Gateway API is."
+    )
+    callback_url: str = Field(
+        "", description="Our public address of /callbacks/telegram; empty: polling only."
+    )
+    sender_username: str = Field("", description="Verified channel that the code is sent from.")
+    proxy: str = Field("", description="HTTP proxy for calls to Telegram.")
+    ca_file: Path | None = Field(None, description="PEM file with the CAs to trust.")
+    expected_cost: str = Field("0.01", description="Price of one code in Telegram's currency.")
+    polls_per_s: float = Field(20.0, gt=0, description="Status calls per second and token.")
+    concurrency: int = Field(64, ge=1, description="Codes under way at once.")
+
+
+class Log(_Section):
+    """What is written to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least level to write."
+    )
+    format: Literal["auto", "json", "plain"] = Field(
+        "auto", description="auto: plain on a terminal, JSON lines elsewhere."
+    )
+
+
+class Config(_Section):
+    """The whole of it."""
+
+    data: Path = Field(Path("kodgate-data"), description="Folder for the database and the keys.")
+    database: str = Field("", description="Database URL; empty: SQLite in the data folder.")
+    keys: Path | None = Field(
+        None, description="Folder of the data keys; empty: `keys` in the data folder."
+    )
+    master_key: SecretStr = Field(
+        SecretStr(""), description="64 hex digits; wraps all keys. `kodgate up` makes its own."
+    )
+    node: str = Field("", description="Name of this process; empty: the host's name.")
+    time_scale: float = Field(
+        1.0, ge=1, le=1000, description="Business time runs so many times faster: demo, tests."
+    )
+    trust_wall_clock: bool = Field(
+        False, description="Take the wall clock at start although it jumped by over 5 s."
+    )
+    crash_at: str = Field("", description="Dies at this crash point: for tests only.")
+    http: Http = Field(default_factory=Http, description="The wire.")
+    metrics: Metrics = Field(default_factory=Metrics, description="Metrics and health.")
+    telegram: Telegram = Field(default_factory=Telegram, description="Telegram Gateway.")
+    log: Log = Field(default_factory=Log, description="Logging.")
+
+    @property
+    def database_url(self) -> str:
+        return self.database or f"sqlite:///{self.data / 'kodgate.db'}"
+
+    @property
+    def keys_folder(self) -> Path:
+        return self.keys or self.data / "keys"
+
+
+def load(
+    path: Path | None,
+    environ: Mapping[str, str] = os.environ,
+    **overrides: Any,
+) -> Config:
+    """The settings of a file, over them the environment, over them the arguments.
+
+    `overrides`: nested by `__` too (`http__port=0`). Raises ConfigError naming the setting.
+    """
+    values: dict[str, Any] = {}
+    if path is not None:
+        values = _read_toml(path)
+    for name, text in sorted(environ.items()):
+        if name.startswith(PREFIX) and not name.startswith(_NOT_OURS):
+            _put(values, *_from_environ(name, text))
+    for name, value in overrides.items():
+        if value is not None:
+            _put(values, name.split(NESTED), value)
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(_explain(error)) from None
+
+
+_NOT_OURS = (
+    "KODGATE_DEMO_",
+    "KODGATE_URL",
+    "KODGATE_LOGIN",
+    "KODGATE_PASSWORD",
+    "KODGATE_PROTOCOL",
+    "KODGATE_REQUIRE_ALL",
+    "KODGATE_CONFIG",
+)
+"""Names of the demo account, the client and the tests; they are no settings of the server."""
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from None
+
+
+def _from_environ(name: str, text: str) -> tuple[list[str], str]:
+    path = name.removeprefix(PREFIX).lower().split(NESTED)
+    if path[-1].endswith("_file") and not _is_field(path):
+        path[-1] = path[-1].removesuffix("_file")
+        try:
+            return path, Path(text).read_text("utf-8").strip()
+        except OSError as error:
+            raise ConfigError(f"cannot read the file of {name}: {error.strerror}") from None
+    return path, text
+
+
+def _is_field(path: list[str]) -> bool:
+    model: type[BaseModel] = Config
+    for part in path[:-1]:
+        field = model.model_fields.get(part)
+        if field is None or not isinstance(field.annotation, type):
+            return False
+        model = field.annotation
+    return path[-1] in model.model_fields
+
+
+def _put(values: dict[str, Any], path: list[str], value: Any) -> None:
+    for part in path[:-1]:
+        values = values.setdefault(part, {})
+    if path[-1] == "trusted_proxies" and isinstance(value, str):
+        value = tuple(part.strip() for part in value.split(",") if part.strip())
+    values[path[-1]] = value
+
+
+def _explain(error: ValidationError) -> str:
+    lines = []
+    for one in error.errors(include_input=False, include_url=False):
+        name = ".".join(str(part) for part in one["loc"])
+        unknown = one["type"] == "extra_forbidden"
+        lines.append(f"{name}: {'unknown setting' if unknown else one['msg']}")
+    return "; ".join(lines)
+
+
+def sections() -> list[tuple[str, type[BaseModel]]]:
+    """Every section with its TOML name, for the generated example and reference."""
+    found: list[tuple[str, type[BaseModel]]] = [("", Config)]
+    for name, field in Config.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            found.append((name, kind))
+    return found

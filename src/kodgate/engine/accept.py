@@ -1,0 +1,180 @@
+"""One request becomes one packet: checks, price, code, one durable batch (hops 3 and 4)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from kodgate.channels import Channel
+from kodgate.core import cascade, codes, phones, tariffs
+from kodgate.core.accounts import Account
+from kodgate.core.errors import Refused
+from kodgate.core.orders import CODE_CLASH, NotPlaced, Order, Placed
+from kodgate.core.requests import Mode, SendRequest, Sent, SentMessage
+from kodgate.core.types import FallbackFunds, Plan, Step
+from kodgate.engine import crash
+from kodgate.engine.accounts import Accounts
+from kodgate.engine.batch import Batcher
+from kodgate.engine.clock import Clock
+
+DRAWS_MAX = 8
+"""How often a generated code that equals a live one is drawn again."""
+
+
+class Vault(Protocol):
+    """Encrypts codes and phones, and digests them for searching (D5)."""
+
+    def seal(self, field: str, day: str, owner: bytes, plain: str) -> bytes: ...
+
+    def open(self, field: str, day: str, owner: bytes, sealed: bytes) -> str | None: ...
+
+    def phone_digest(self, phone: str) -> bytes: ...
+
+    def code_digest(self, account_id: int, phone: str, code: str) -> bytes: ...
+
+
+class Accept:
+    """The only writer of packets."""
+
+    def __init__(
+        self,
+        orders: Batcher[Order, Placed | NotPlaced],
+        accounts: Accounts,
+        vault: Vault,
+        clock: Clock,
+        channels: Mapping[str, Channel],
+        *,
+        randbelow: Callable[[int], int],
+        today: Callable[[], str],
+    ) -> None:
+        self._orders = orders
+        self._accounts = accounts
+        self._vault = vault
+        self._clock = clock
+        self._channels = channels
+        self._randbelow = randbelow
+        self._today = today
+
+    async def send(
+        self, account: Account, request: SendRequest, *, caller_ip: str, dialect: str
+    ) -> Sent:
+        """Stores and charges. Raises Refused (nothing was stored), Unavailable, InDoubt."""
+        order = await self._order(account, request, caller_ip=caller_ip, dialect=dialect)
+        code, placed = await self._place(order, account, request)
+        crash.point("accepted")
+        first = order.plan[0]
+        message = SentMessage(
+            message_id=placed.message_id,
+            phone=request.phone,
+            code=code,
+            zone=order.zone,
+            cost=first.price,
+        )
+        return Sent(
+            packet_id=placed.packet_id,
+            messages=(message,),
+            balance_before=placed.balance_before,
+            balance_after=placed.balance_after,
+            caller_ip=caller_ip,
+            user_packet_id=request.user_packet_id,
+            user_message_id=request.user_message_id,
+        )
+
+    async def _order(
+        self, account: Account, request: SendRequest, *, caller_ip: str, dialect: str
+    ) -> Order:
+        steps = _steps(account, request)
+        settings = account.settings
+        if any(step.channel == "sms" for step in steps) and not settings.can_send_sms:
+            raise Refused("BAD_SENDER", why="the account has no SMS sender or template")
+        zone, plan = await self._quote(account, request.phone, steps)
+        self._check_channels(steps)
+        digest = self._vault.phone_digest(request.phone)
+        day = self._today()
+        return Order(
+            account_id=account.id,
+            at=self._clock.now(),
+            plan=plan,
+            reserve=settings.fallback_funds is FallbackFunds.RESERVE,
+            zone=zone,
+            ttl_s=request.ttl_s,
+            phone=self._vault.seal("phone", day, owner(account.id, digest), request.phone),
+            phone_digest=digest,
+            phone_mask=phones.mask(request.phone),
+            code=b"",
+            code_digest=b"",
+            code_generated=request.code is None,
+            key_day=day,
+            dialect=dialect,
+            user_packet_id=request.user_packet_id,
+            user_message_id=request.user_message_id,
+            unique_days=settings.unique_days if settings.unique_message_ids else None,
+            test=request.test,
+            caller_ip=caller_ip,
+            per_phone_10min=settings.packets_per_phone_10min,
+            per_phone_day=settings.packets_per_phone_day,
+        )
+
+    async def _quote(
+        self, account: Account, phone: str, steps: tuple[Step, ...]
+    ) -> tuple[int, Plan]:
+        tariff = await self._accounts.tariff(account.tariff)
+        zone = tariff.zone_of(phone) if tariff is not None else None
+        if tariff is None or zone is None:
+            raise Refused("ZONE_CLOSED", why="the tariff has no zone for this number")
+        plan = tariffs.plan(tariff, zone, steps)
+        if plan is None:
+            raise Refused("ZONE_CLOSED", why=f"zone {zone} has no price for a step")
+        return zone, plan
+
+    def _check_channels(self, steps: tuple[Step, ...]) -> None:
+        for step in steps:
+            channel = self._channels.get(step.channel)
+            if channel is not None and channel.health().live:
+                return
+        raise Refused("UNAVAILABLE", why="no channel of this cascade is live")
+
+    async def _place(
+        self, order: Order, account: Account, request: SendRequest
+    ) -> tuple[str, Placed]:
+        for _ in range(DRAWS_MAX):
+            code = request.code or codes.generate(account.settings.code_length, self._randbelow)
+            outcome = await self._orders.submit(self._with_code(order, request.phone, code))
+            if isinstance(outcome, Placed):
+                return code, outcome
+            if outcome.error != CODE_CLASH:
+                raise _refused(outcome)
+        raise Refused("UNAVAILABLE", why="too many live codes for this number")
+
+    def _with_code(self, order: Order, phone: str, code: str) -> Order:
+        bound = owner(order.account_id, order.phone_digest)
+        return dataclasses.replace(
+            order,
+            code=self._vault.seal("code", order.key_day, bound, code),
+            code_digest=self._vault.code_digest(order.account_id, phone, code),
+        )
+
+
+def owner(account_id: int, phone_digest: bytes) -> bytes:
+    """What a ciphertext is bound to: the packet has no id yet when it is encrypted."""
+    return account_id.to_bytes(8, "big") + phone_digest
+
+
+def _steps(account: Account, request: SendRequest) -> tuple[Step, ...]:
+    """The cascade that the mode names, within what the account may use (D1)."""
+    settings = account.settings
+    if request.mode is Mode.SMS:
+        return cascade.sms(request.ttl_s)
+    if not settings.telegram_allowed:
+        if request.mode is Mode.TELE:
+            raise Refused("ZONE_CLOSED", why="this account may not use Telegram")
+        return cascade.sms(request.ttl_s)
+    make = cascade.tele if request.mode is Mode.TELE else cascade.tele_to_sms
+    return make(request.ttl_s, success=settings.telegram_success)
+
+
+def _refused(outcome: NotPlaced) -> Refused:
+    refused = Refused(outcome.error, packet_id=outcome.packet_id)
+    refused.balance = outcome.balance if outcome.spendable is None else outcome.spendable
+    return refused

@@ -1,0 +1,296 @@
+"""The loops that keep messages moving: claim and send, look, decide deadlines (hops 6 to 9)."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Coroutine, Mapping
+from typing import Any
+
+import structlog
+
+from kodgate.channels import Channel, Delivery
+from kodgate.core.errors import InDoubt
+from kodgate.core.types import Booking, Event, Message, Observation, State
+from kodgate.engine import crash
+from kodgate.engine.accounts import SettingsOf
+from kodgate.engine.advance import Advance
+from kodgate.engine.clock import Clock
+from kodgate.engine.meters import Meters
+from kodgate.engine.views import Views
+from kodgate.store import Claimed, Due, PacketRow, Store, Unavailable
+
+log = structlog.get_logger()
+
+LEASE_S = 30.0
+"""Longer than twice all that one attempt may wait for a provider; real time."""
+
+CLAIM_MAX = 256
+LOOK_MAX = 256
+LOOKS_AT_ONCE = 64
+LAST_LOOK_S = 5.0
+RESERVED_S = 15.0
+"""How long a look at a due message is left to whoever took it; real time."""
+
+TICK_S = 0.2
+FIRST_FOLLOW_UP_MS = 5_000
+"""After a deadline that no provider answered for: when its money is looked at (D9)."""
+
+
+class Dispatcher:
+    """Runs the loops of one node."""
+
+    def __init__(
+        self,
+        store: Store,
+        channels: Mapping[str, Channel],
+        clock: Clock,
+        views: Views,
+        settings_of: SettingsOf,
+        meters: Meters,
+        *,
+        node: str,
+    ) -> None:
+        self._store = store
+        self._channels = channels
+        self._clock = clock
+        self._views = views
+        self._settings_of = settings_of
+        self._meters = meters
+        self._node = node
+        self._wakes = {name: asyncio.Event() for name in channels}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loops: list[asyncio.Task[None]] = []
+        self._looking: set[int] = set()
+        self._looks = asyncio.Semaphore(LOOKS_AT_ONCE)
+        self._stopping = False
+        self._advance: Advance | None = None
+        self._tick_s = max(0.02, TICK_S / clock.scale)
+
+    def start(self, advance: Advance) -> None:
+        self._advance = advance
+        pumps = [self._pump(channel) for channel in self._channels.values()]
+        self._loops = [asyncio.create_task(loop) for loop in (*pumps, self._watch())]
+
+    async def stop(self, *, grace_s: float) -> None:
+        """Claims no more, lets what is under way finish for `grace_s` real seconds."""
+        self._stopping = True
+        for event in self._wakes.values():
+            event.set()
+        for loop in self._loops:
+            loop.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=grace_s)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def wake(self, channel: str) -> None:
+        """A message of this channel may be due now."""
+        event = self._wakes.get(channel)
+        if event is not None:
+            event.set()
+
+    @property
+    def under_way(self) -> int:
+        return len(self._tasks)
+
+    async def _pump(self, channel: Channel) -> None:
+        """Claims what is due, never more than the channel takes at once (D10)."""
+        wake = self._wakes[channel.name]
+        while not self._stopping:
+            wake.clear()
+            taken = 0
+            room = min(channel.room(), CLAIM_MAX)
+            if room > 0:
+                taken = await self._claim(channel, room)
+            if taken < room or room <= 0:
+                await _wait(wake, self._tick_s)
+
+    async def _claim(self, channel: Channel, limit: int) -> int:
+        try:
+            claimed = await self._store.claim(
+                channel=channel.name,
+                node=self._node,
+                now=self._clock.now(),
+                lease_until=self._clock.after_real(LEASE_S),
+                attempts_max=channel.attempts_max,
+                limit=limit,
+            )
+        except (Unavailable, InDoubt) as error:
+            log.warning("claim_failed", action="claim", channel=channel.name, error=str(error))
+            await asyncio.sleep(1)
+            return 0
+        for claim in claimed:
+            crash.point("claimed", channel.name)
+            self._spawn(self._send(channel, claim))
+        return len(claimed)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _send(self, channel: Channel, claim: Claimed) -> None:
+        """One attempt. What fails here unforeseen leaves the claim to its lease's end."""
+        message = claim.message
+        try:
+            settings = await self._settings_of(claim.row.packet.account_id)
+            delivery = self._views.delivery(claim.row, message, settings)
+            journal = _Journal(self._record, self._store, self._clock, channel.name, delivery)
+            seen = await channel.send(delivery, journal)
+            crash.point("sent", channel.name)
+            await self._record(dataclasses.replace(seen, channel=channel.name))
+            crash.point("recorded", channel.name)
+        except (Unavailable, InDoubt) as error:
+            log.warning("record_failed", action="send", message_id=message.id, error=str(error))
+        except Exception:
+            log.exception("send_failed", action="send", message_id=message.id)
+        finally:
+            self.wake(channel.name)
+
+    async def _record(self, seen: Observation) -> bool:
+        assert self._advance is not None
+        recorded = await self._advance(seen)
+        return recorded.may_go_on
+
+    async def _watch(self) -> None:
+        """Polls and deadlines, deadlines first."""
+        while not self._stopping:
+            found = 0
+            try:
+                now = self._clock.now()
+                due = await self._store.due(
+                    now=now, until=self._clock.after_real(RESERVED_S), limit=LOOK_MAX
+                )
+                found = len(due)
+                for item in due:
+                    await self._looks.acquire()
+                    self._spawn(self._look(item))
+            except (Unavailable, InDoubt) as error:
+                log.warning("due_failed", action="watch", error=str(error))
+            if found < LOOK_MAX:
+                await asyncio.sleep(self._tick_s)
+
+    async def _look(self, item: Due) -> None:
+        try:
+            if item.deadline:
+                await self._decide(item.row, item.message)
+            else:
+                await self._poll(item.row, item.message)
+        except (Unavailable, InDoubt) as error:
+            log.warning(
+                "record_failed", action="look", message_id=item.message.id, error=str(error)
+            )
+        except Exception:
+            log.exception("look_failed", action="look", message_id=item.message.id)
+        finally:
+            self._looks.release()
+
+    async def _poll(self, row: PacketRow, message: Message) -> None:
+        seen = await self._ask(row, message, last=False)
+        if seen is not None:
+            await self._record(seen)
+
+    async def _decide(self, row: PacketRow, message: Message) -> None:
+        """The last look, then the deadline, applied together (D3, D9)."""
+        decide_at = message.decide_at
+        seen = None
+        if message.provider_id is not None:
+            seen = await self._ask(row, message, last=True)
+            crash.point("polled", message.channel)
+        now = self._clock.now()
+        if seen is None:
+            follow_up = None if message.settles_at is None else now + FIRST_FOLLOW_UP_MS
+            seen = Observation(
+                at=now,
+                source="deadline",
+                message_id=message.id,
+                channel=message.channel,
+                poll_at=follow_up,
+            )
+        await self._record(
+            dataclasses.replace(
+                seen, at=now, source="deadline", events=(*seen.events, Event.TIMED_OUT)
+            )
+        )
+        crash.point("decided", message.channel)
+        if decide_at is not None and message.state is not State.CONFIRMED:
+            self._meters.deadline_late_seconds.observe(max(0, now - decide_at) / 1000)
+
+    async def _ask(self, row: PacketRow, message: Message, *, last: bool) -> Observation | None:
+        channel = self._channels.get(message.channel)
+        if channel is None:
+            return None
+        settings = await self._settings_of(row.packet.account_id)
+        delivery = self._views.delivery(row, message, settings)
+        try:
+            async with asyncio.timeout(LAST_LOOK_S if last else LEASE_S):
+                seen = await channel.poll(delivery, last=last)
+        except TimeoutError:
+            return None
+        return None if seen is None else dataclasses.replace(seen, channel=channel.name)
+
+
+class _Journal:
+    """Lets a channel record facts in the middle of an attempt."""
+
+    def __init__(
+        self,
+        record: Any,
+        store: Store,
+        clock: Clock,
+        channel: str,
+        delivery: Delivery,
+    ) -> None:
+        self._record = record
+        self._store = store
+        self._clock = clock
+        self._channel = channel
+        self._delivery = delivery
+
+    async def prepared(
+        self,
+        *,
+        provider_id: str,
+        settles_at: int | None,
+        bookings: tuple[Booking, ...] = (),
+        detail: str = "",
+    ) -> bool:
+        crash.point("checked", self._channel)
+        go_on: bool = await self._record(
+            Observation(
+                at=self._clock.now(),
+                source="prepare",
+                message_id=self._delivery.message_id,
+                channel=self._channel,
+                epoch=self._delivery.epoch,
+                provider_id=provider_id,
+                settles_at=settles_at,
+                bookings=bookings,
+                detail=detail,
+            )
+        )
+        crash.point("prepared", self._channel)
+        return go_on
+
+    async def may_go_on(self) -> bool:
+        go_on: bool = await self._record(
+            Observation(
+                at=self._clock.now(),
+                source="prepare",
+                message_id=self._delivery.message_id,
+                channel=self._channel,
+                epoch=self._delivery.epoch,
+            )
+        )
+        return go_on
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        pass
