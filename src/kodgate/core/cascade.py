@@ -43,8 +43,9 @@ _REASON_RANK = {
     Reason.UNDELIVERED: 2,
     Reason.UNREAD: 3,
 }
+# A receipt `undelivered` may beat the answer, so that even `accepted` can be missed that way.
 _WORST_REASON = {
-    Success.ACCEPTED: Reason.REJECTED,
+    Success.ACCEPTED: Reason.UNDELIVERED,
     Success.DELIVERED: Reason.UNDELIVERED,
     Success.READ: Reason.UNREAD,
 }
@@ -117,7 +118,7 @@ def is_surely_refunded(step: Step) -> bool:
 
 def answers(event: Event, success: Success) -> bool:
     """Whether this event, even a late one, shows that the person has the code."""
-    return event is Event.READ or (event is Event.DELIVERED and success is Success.DELIVERED)
+    return event is Event.READ or (event is Event.DELIVERED and success is not Success.READ)
 
 
 def tele(ttl_s: int, *, success: Success = Success.READ) -> tuple[Step, ...]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from kodgate.core import cascade, ledger
+from kodgate.core.results import CORRECTION_MS
 from kodgate.core.types import (
     Alias,
     Change,
@@ -28,13 +29,16 @@ from kodgate.core.types import (
 GRACE_MS = 2_000
 """After the deadline, or the provider's own end if that is later, before it is decided (D9)."""
 
-CORRECTION_MS = 72 * 3_600_000
-"""How long after an end `unknown` a receipt may still correct what is reported (D2)."""
-
 CONFIRM_TRIES_MAX = 5
 
 _EVIDENCE = frozenset({Event.ACCEPTED, Event.DELIVERED, Event.READ})
 """Events that are true whoever says them: the epoch does not fence them (D7)."""
+
+_ARRIVED = frozenset({Event.DELIVERED, Event.READ})
+"""Events that show the message on the phone."""
+
+_REFINED = frozenset({Reason.CLOSED, Reason.NO_ROUTE})
+"""What a provider's rejection may be refined to."""
 
 
 class Verdict(StrEnum):
@@ -73,7 +77,17 @@ def new_message(plan: Plan, num: int, at: int) -> Message:
         due_at=at,
         task=Task.SEND,
     )
+    return _timed(message)
+
+
+def _timed(message: Message) -> Message:
+    """An open message with the instant of its decision brought up to date."""
     return replace(message, decide_at=decide_at(message))
+
+
+def _claims_end(message: Message) -> int:
+    """The first instant at which no attempt may begin any more."""
+    return message.ends_at if message.handover_at is None else message.handover_at
 
 
 def claim(
@@ -87,35 +101,29 @@ def claim(
 ) -> tuple[Change, bool]:
     """Takes a due message for one attempt, or says why not; True if it was taken.
 
-    The attempt is on record before anything leaves the house (D10). A packet that was answered in
-    the meantime is not claimed: without an attempt it is cancelled, with one it is left alone.
+    The attempt is on record before anything leaves the house (D10). Nothing is claimed from the
+    message's handover, or end, on (D1). A packet that was answered in the meantime is not claimed:
+    without an attempt it is cancelled, with one it is left alone.
     """
     life = _Life(packet, messages)
     message = life.message(num)
     assert message.state is State.QUEUED and message.task is Task.SEND
-    if packet.answered_at is not None and message.attempts == 0:
-        life.cancel(num, at)
+    if life.cancel_if_answered(at) or at >= _claims_end(message):
         return life.change(), False
-    if packet.answered_at is not None or message.attempts >= attempts_max:
-        polled = message.settles_at is not None and message.attempts >= attempts_max
-        life.put(
-            replace(
-                message,
-                task=Task.POLL if polled else None,
-                due_at=at if polled else None,
-                lease_until=None,
-            )
-        )
+    capped = message.attempts >= attempts_max
+    if capped or packet.answered_at is not None:
+        polled = capped and message.settles_at is not None
+        task, due_at = (Task.POLL, at) if polled else (None, None)
+        life.put(_timed(replace(message, task=task, due_at=due_at, lease_until=None)))
         return life.change(), False
-    life.put(
-        replace(
-            message,
-            attempts=message.attempts + 1,
-            epoch=message.epoch + 1,
-            lease_until=lease_until,
-            due_at=lease_until,
-        )
+    taken = replace(
+        message,
+        attempts=message.attempts + 1,
+        epoch=message.epoch + 1,
+        lease_until=lease_until,
+        due_at=lease_until,
     )
+    life.put(_timed(taken))
     return life.change(), True
 
 
@@ -139,6 +147,7 @@ def advance(packet: Packet, messages: tuple[Message, ...], num: int, seen: Obser
     else:
         life.observe(num, seen)
     life.answer(num, seen)
+    life.cancel_if_answered(seen.at)
     return life.change()
 
 
@@ -156,11 +165,9 @@ def confirm(
         return life.change(), Verdict.WRONG
     life.packet = replace(life.packet, confirmed_at=at, answered_at=life.packet.answered_at or at)
     newest = life.newest
-    if newest.state is State.QUEUED and newest.attempts == 0:
-        life.cancel(newest.num, at)
-    elif newest.state.is_final:
+    if newest.state.is_final:
         life.note(newest.num, "confirmed_late")
-    else:
+    elif not life.cancel_if_answered(at):
         life.observe(newest.num, Observation(at=at, source="confirm", events=(Event.READ,)))
     return life.change(), Verdict.RIGHT
 
@@ -216,7 +223,7 @@ class _Life:
         stale = seen.epoch is not None and seen.epoch != message.epoch
         message = self._learn_provider_id(message, seen, stale=stale)
         if not stale:
-            message = _reschedule(message, seen)
+            message = self._reschedule(message, seen)
         ending = self._apply_events(message, seen, stale=stale)
         if ending.state is not message.state:
             self.note(num, ending.state.value)
@@ -226,57 +233,77 @@ class _Life:
             return
         if ending.state is not State.QUEUED:
             message = _await_news(message, seen)
-        self.put(replace(message, decide_at=decide_at(message)))
+        self.put(_timed(message))
 
     def late(self, num: int, seen: Observation) -> None:
         """An observation of a message that has ended: recorded, and no money moves (I-7)."""
         message = self.message(num)
         if seen.provider_id is not None and seen.provider_id != message.provider_id:
             self._aliases.append(Alias(num=num, provider_id=seen.provider_id))
-        if seen.source == "poll" or seen.poll_at is not None:
-            due = seen.poll_at
-            message = replace(message, due_at=due, task=None if due is None else Task.POLL)
-        events = [event for event in cascade.ORDER if event in seen.events]
-        final = [event for event in events if event is not Event.ACCEPTED]
-        if final and seen.source != "deadline" and seen.epoch is None:
-            message = self._correct(message, final[-1], seen.at)
-        if {Event.DELIVERED, Event.READ} & set(events) and message.delivered_at is None:
-            message = replace(message, delivered_at=seen.at)
-            if message.state is not State.CONFIRMED:
-                self.note(num, "late")
-        self.put(message)
+        if message.state is not State.CONFIRMED and (
+            seen.source == "poll" or seen.poll_at is not None
+        ):
+            task = None if seen.poll_at is None else Task.POLL
+            message = replace(message, due_at=seen.poll_at, task=task)
+        message = self._correct(message, seen)
+        arrived = message.delivered_at is None and not _ARRIVED.isdisjoint(seen.events)
+        if message.state is not State.CONFIRMED and (arrived or self._is_first_answer(num, seen)):
+            self.note(num, "late")
+        self.put(replace(message, delivered_at=seen.at) if arrived else message)
 
     def answer(self, num: int, seen: Observation) -> None:
-        """The person has the code: a later message that nobody has tried to send is cancelled."""
-        success = self.packet.plan[num - 1].success
-        if not any(cascade.answers(event, success) for event in seen.events):
-            return
-        if self.packet.answered_at is None:
+        """The person has the code: from now on no later message is begun or repeated."""
+        if self._is_first_answer(num, seen):
             self.packet = replace(self.packet, answered_at=seen.at)
-        newest = self.newest
-        if newest.num > num and newest.state is State.QUEUED and newest.attempts == 0:
-            self.cancel(newest.num, seen.at)
 
-    def cancel(self, num: int, at: int) -> None:
-        """Ends a message that was never attempted, with its money back and no fallback."""
-        message = replace(self.message(num), state=State.FAILED)
-        self.note(num, "cancelled")
-        self._end(
-            message,
-            _Ending(State.FAILED, Reason.CANCELLED),
-            Observation(at=at, source="cancel"),
-        )
+    def _is_first_answer(self, num: int, seen: Observation) -> bool:
+        success = self.packet.plan[num - 1].success
+        answered = any(cascade.answers(event, success) for event in seen.events)
+        return answered and self.packet.answered_at is None
+
+    def cancel_if_answered(self, at: int) -> bool:
+        """Ends the newest message, with its money back and no fallback, where the person has the
+        code and nobody has tried to send the message: a rule on state, not on order (D2)."""
+        newest = self.newest
+        if self.packet.answered_at is None or newest.state is not State.QUEUED or newest.attempts:
+            return False
+        self.note(newest.num, "cancelled")
+        ending = _Ending(State.FAILED, Reason.CANCELLED)
+        self._end(replace(newest, state=ending.state), ending, Observation(at=at, source="cancel"))
+        return True
 
     def _learn_provider_id(self, message: Message, seen: Observation, *, stale: bool) -> Message:
         new, old = seen.provider_id, message.provider_id
         if new is None or new == old:
             return message
-        if stale and (old is not None or seen.source == "prepare"):
-            self._aliases.append(Alias(num=message.num, provider_id=new))
-            return message
-        if old is not None:
-            self._aliases.append(Alias(num=message.num, provider_id=old))
-        return replace(message, provider_id=new)
+        claimed = seen.epoch is not None and not stale
+        replaces = claimed or (old is None and seen.source != "prepare")
+        beside = old if replaces else new
+        if beside is not None:
+            self._aliases.append(Alias(num=message.num, provider_id=beside))
+        return replace(message, provider_id=new) if replaces else message
+
+    def _reschedule(self, message: Message, seen: Observation) -> Message:
+        """What the holder of the claim, or a look, says of the next step of an open message."""
+        if seen.source == "prepare":
+            going = seen.epoch is not None and may_go_on(
+                self.packet, message, epoch=seen.epoch, at=seen.at
+            )
+            return _settling(message, seen) if going else message
+        message = _settling(message, seen)
+        if seen.later_at is not None and seen.epoch is not None:
+            return _given_back(message, seen.later_at)
+        if seen.epoch is None and message.lease_until is not None:
+            return message  # whoever holds the claim says what comes next
+        if seen.epoch is not None:
+            message = replace(message, lease_until=None, due_at=None, task=None)
+        if seen.retry_at is not None:
+            return replace(message, due_at=seen.retry_at, task=Task.SEND)
+        if seen.poll_at is not None:
+            return replace(message, due_at=seen.poll_at, task=Task.POLL)
+        if seen.source == "poll":
+            return replace(message, due_at=None, task=None)
+        return message
 
     def _apply_events(self, message: Message, seen: Observation, *, stale: bool) -> _Ending:
         success = self.packet.plan[message.num - 1].success
@@ -290,18 +317,17 @@ class _Life:
             if deadline and decide_at(replace(message, state=state)) > seen.at:
                 continue
             state, reason = cascade.step(state, event, success, attempted=message.attempts > 0)
-            if event is Event.REJECTED and reason is Reason.REJECTED and seen.reason is not None:
+            if event is Event.REJECTED and reason is not None and seen.reason in _REFINED:
                 reason = seen.reason
         return _Ending(state, reason)
 
     def _end(self, message: Message, ending: _Ending, seen: Observation) -> None:
         """A message's end, its refund, the next step and the hold: one decision (D3)."""
         done = ending.state is State.CONFIRMED
-        if {Event.DELIVERED, Event.READ} & set(seen.events) and message.delivered_at is None:
+        if message.delivered_at is None and not _ARRIVED.isdisjoint(seen.events):
             message = replace(message, delivered_at=seen.at)
-        refunded = not done and cascade.is_refunded(
-            self.packet.plan[message.num - 1].refund, ending.reason or Reason.REJECTED
-        )
+        refund = self.packet.plan[message.num - 1].refund
+        refunded = ending.reason is not None and cascade.is_refunded(refund, ending.reason)
         if refunded:
             self._transfers.append(ledger.refund(self.packet.account_id, message))
         poll = None if done else seen.poll_at
@@ -331,47 +357,66 @@ class _Life:
         self._transfers.append(ledger.charge(self.packet.account_id, message))
         held = ledger.hold(plan, num - 1, reserve=self.packet.reserve)
         self.packet = replace(self.packet, held=held)
-        if self.packet.answered_at is not None:
-            self.cancel(num, at)
 
-    def _correct(self, message: Message, event: Event, at: int) -> Message:
+    def _correct(self, message: Message, seen: Observation) -> Message:
+        """The first final receipt within 72 h of an end `unknown` changes what is reported (D2)."""
         if message.reason is not Reason.UNKNOWN or message.corrected is not None:
             return message
-        if message.final_at is None or at - message.final_at > CORRECTION_MS:
+        assert message.final_at is not None
+        if seen.at - message.final_at > CORRECTION_MS:
+            return message
+        event = self._final_word(message.num, seen)
+        if event is None:
             return message
         self.note(message.num, "corrected")
-        return replace(message, corrected=event, corrected_at=at)
+        return replace(message, corrected=event, corrected_at=seen.at)
+
+    def _final_word(self, num: int, seen: Observation) -> Event | None:
+        """The event of a report that would have ended the message, had it come in time."""
+        heard = set(seen.events)
+        if seen.epoch is not None:
+            heard &= _EVIDENCE
+        if seen.source == "deadline":
+            heard.discard(Event.TIMED_OUT)
+        state, success = State.QUEUED, self.packet.plan[num - 1].success
+        for event in cascade.ORDER:
+            if event in heard:
+                state, _ = cascade.step(state, event, success, attempted=True)
+                if state.is_final:
+                    return event
+        return None
 
 
-def _reschedule(message: Message, seen: Observation) -> Message:
-    """What the holder of the claim, or a poll, says of the next look at an open message."""
-    if seen.settles_at is not None:
-        message = replace(message, settles_at=max(message.settles_at or 0, seen.settles_at))
-    if seen.source == "prepare":
+def _settling(message: Message, seen: Observation) -> Message:
+    """The provider's own end: the latest of several sends counts (D9)."""
+    if seen.settles_at is None:
         return message
-    if seen.later_at is not None and seen.epoch is not None:
-        return replace(
-            message,
-            attempts=message.attempts - 1,
-            lease_until=None,
-            due_at=seen.later_at,
-            task=Task.SEND,
-        )
-    if seen.epoch is not None:
-        message = replace(message, lease_until=None, due_at=None, task=None)
-    if seen.retry_at is not None:
-        return replace(message, due_at=seen.retry_at, task=Task.SEND)
-    if seen.poll_at is not None:
-        return replace(message, due_at=seen.poll_at, task=Task.POLL)
-    if seen.source == "poll":
-        return replace(message, due_at=None, task=None)
-    return message
+    return replace(message, settles_at=max(message.settles_at or 0, seen.settles_at))
+
+
+def _given_back(message: Message, later_at: int) -> Message:
+    """The provider definitely did not take it: the claim is undone, its attempt with it (D10).
+
+    Once only, however often it is told; without any other attempt there was no send that settles.
+    """
+    if message.lease_until is None:
+        return message
+    attempts = message.attempts - 1
+    return replace(
+        message,
+        attempts=attempts,
+        settles_at=message.settles_at if attempts else None,
+        lease_until=None,
+        due_at=later_at,
+        task=Task.SEND,
+    )
 
 
 def _await_news(message: Message, seen: Observation) -> Message:
     """A message that a provider has: no claim any more, only looks."""
-    if Event.DELIVERED in seen.events and message.delivered_at is None:
+    if message.delivered_at is None and Event.DELIVERED in seen.events:
         message = replace(message, delivered_at=seen.at)
     if message.task is Task.SEND:
-        message = replace(message, task=None, due_at=None)
+        task = None if seen.poll_at is None else Task.POLL
+        message = replace(message, task=task, due_at=seen.poll_at)
     return replace(message, lease_until=None)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from kodgate.core.types import Event, Message, Reason, State
 
 CORRECTION_MS = 72 * 3_600_000
+"""How long after an end `unknown` a receipt may still correct what is reported (D2)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,12 +63,20 @@ ENDED = {
 is over (expired, undelivered) is 10."""
 
 CORRECTED = {
-    Event.DELIVERED: 6,
-    Event.READ: 6,
-    Event.UNDELIVERED: 7,
-    Event.REJECTED: 5,
-    Event.TIMED_OUT: 10,
+    ("messenger", Event.ACCEPTED): 6,
+    ("sms", Event.ACCEPTED): 6,
+    ("messenger", Event.DELIVERED): 6,
+    ("sms", Event.DELIVERED): 6,
+    ("messenger", Event.READ): 6,
+    ("sms", Event.READ): 6,
+    ("messenger", Event.UNDELIVERED): 7,
+    ("sms", Event.UNDELIVERED): 7,
+    ("messenger", Event.REJECTED): 7,
+    ("sms", Event.REJECTED): 5,
+    ("messenger", Event.TIMED_OUT): 7,
+    ("sms", Event.TIMED_OUT): 10,
 }
+"""(channel family, first final receipt) of messages that had ended `unknown`."""
 
 
 def of(family: str, message: Message, now: int) -> Result:
@@ -77,7 +86,7 @@ def of(family: str, message: Message, now: int) -> Result:
     receipt corrects it once; after that 10 (D2).
     """
     if message.corrected is not None:
-        return BY_ID[CORRECTED[message.corrected]]
+        return BY_ID[CORRECTED[family, message.corrected]]
     if message.state in OPEN:
         return BY_ID[OPEN[message.state]]
     assert message.reason is not None and message.final_at is not None
@@ -92,6 +101,6 @@ def delivered_at(message: Message) -> int | None:
     """When it was delivered in the customer's sense; None until then (D-8)."""
     if message.state is State.CONFIRMED:
         return message.final_at
-    if message.corrected in (Event.DELIVERED, Event.READ):
+    if message.corrected in (Event.ACCEPTED, Event.DELIVERED, Event.READ):
         return message.corrected_at
     return None
