@@ -6,6 +6,8 @@ To add one: a module here that ends with `DIALECT = ...`. The web layer finds it
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -104,3 +106,26 @@ class Dialect(Protocol):
     def render_refusal(
         self, call: Call, refusal: Refusal, settings: AccountSettings
     ) -> HttpAnswer: ...
+
+
+def load() -> tuple[Dialect, ...]:
+    """Every dialect of this folder: the modules that have a `DIALECT`."""
+    names = (f"{__name__}.{found.name}" for found in pkgutil.iter_modules(__path__))
+    modules = (importlib.import_module(name) for name in names)
+    return tuple(module.DIALECT for module in modules if hasattr(module, "DIALECT"))
+
+
+class ApiFailure(Exception):
+    """An answer that says no. Raised by the `read_*` functions."""
+
+    def __init__(self, number: int, text: str, packet_id: int | None = None) -> None:
+        super().__init__(f"{number}: {text}")
+        self.number = number
+        """Of the error table; -1: the answer named no number that we know."""
+        self.text = text
+        self.packet_id = packet_id
+        """The first packet's id, with error 19 (D14)."""
+
+
+class Unreadable(Exception):
+    """An answer that is in no form that the document knows. What happened is not known."""
