@@ -1,7 +1,7 @@
-"""Writes the blocks of docs/ that are made from the code's tables; `--check` only compares.
+"""Writes what is made from the code: blocks of docs/ and whole files; `--check` only compares.
 
 A block stands between `<!-- generated: NAME -->` and `<!-- end -->`. To add one: a function that
-returns Markdown, and its row in BLOCKS.
+returns Markdown, and its row in BLOCKS. A whole file has its row in FILES.
 """
 
 from __future__ import annotations
@@ -9,16 +9,28 @@ from __future__ import annotations
 import ast
 import dataclasses
 import inspect
+import json
 import re
 import sys
 from collections.abc import Callable, Iterable
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
+import typer
+from prometheus_client.metrics import MetricWrapperBase
+from pydantic import BaseModel, SecretStr
+from pydantic.fields import FieldInfo
+
+from kodgate import config
+from kodgate.channels.smpp.route import RouteProfile
+from kodgate.cli.main import app
 from kodgate.core import accounts, cascade, codes, errors, life, money, phones, requests, results
 from kodgate.core.types import Event, Reason, RefundWord, State, Success
+from kodgate.engine.meters import Meters
 
-DOCS = Path(__file__).parent.parent / "docs"
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
 RULE = re.compile(r" \([A-Z]-?[0-9]+(?:, [A-Z]-?[0-9]+)*\)")
 """Names of rules, ` (W-12)`: for readers of the code only."""
 BLOCK = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -132,20 +144,123 @@ def field_docs(owner: type) -> dict[str, str]:
     return found
 
 
-def account_settings() -> str:
-    words = field_docs(accounts.AccountSettings)
+def field_table(owner: Any, head: str) -> str:
+    """The fields of a dataclass with their defaults and docstrings."""
+    words = field_docs(owner)
     rows = (
-        (f"`{field.name}`", _default(field.default), words[field.name])
-        for field in dataclasses.fields(accounts.AccountSettings)
+        (f"`{field.name}`", _default(field), words.get(field.name, ""))
+        for field in dataclasses.fields(owner)
     )
-    return table(("Setting", "Default", "What it does"), rows)
+    return table((head, "Default", "What it does"), rows)
 
 
-def _default(value: object) -> str:
+def _default(field: dataclasses.Field[Any]) -> str:
+    if field.default is dataclasses.MISSING:
+        return "needed" if field.default_factory is dataclasses.MISSING else "empty"
+    return plain(field.default)
+
+
+def plain(value: object) -> str:
+    """A default as a reader sees it."""
+    if isinstance(value, SecretStr) or value in ("", (), None):
+        return "empty"
     if isinstance(value, bool):
         return yes(value)
-    text = value.value if isinstance(value, Enum) else value
-    return f"`{text}`" if text not in ("", ()) else "empty"
+    return f"`{value.value if isinstance(value, Enum) else value}`"
+
+
+def settings() -> str:
+    return "\n".join(_section(name, kind) for name, kind in config.sections())
+
+
+def _section(name: str, kind: type[BaseModel]) -> str:
+    head = f"### `[{name}]`" if name else "### Outside any section"
+    rows = (
+        (f"`{key}`", f"`{_variable(name, key)}`", plain(field.default), field.description)
+        for key, field in _plain_fields(kind)
+    )
+    words = " ".join((kind.__doc__ or "").split()) if name else "At the top of the file."
+    return f"{head}\n\n{words}\n\n" + table(("Key", "Variable", "Default", "Meaning"), rows)
+
+
+def _variable(section: str, key: str) -> str:
+    parts = [part.upper() for part in (section, key) if part]
+    return config.PREFIX + config.NESTED.join(parts)
+
+
+def _plain_fields(kind: type[BaseModel]) -> list[tuple[str, FieldInfo]]:
+    """The fields of a section that are no sections themselves."""
+    fields = kind.model_fields.items()
+    return [(key, field) for key, field in fields if field.default_factory is None]
+
+
+def config_example() -> str:
+    """A configuration file that changes nothing: every setting with its default, as a comment."""
+    lines = [
+        "# Settings of kodgate: `kodgate serve --config kodgate.toml`. Shown are the defaults."
+    ]
+    for name, kind in config.sections():
+        lines += ["", f"[{name}]"] if name else [""]
+        for key, field in _plain_fields(kind):
+            lines += [f"# {field.description}", f"# {key} = {_toml(field.default)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, tuple):
+        return json.dumps(list(value))
+    secret_or_nothing = value is None or isinstance(value, SecretStr)
+    return json.dumps("" if secret_or_nothing else str(value))
+
+
+def commands() -> str:
+    root = typer.main.get_command(app)
+    return "\n".join(_commands(root, "kodgate"))
+
+
+def _commands(command: Any, path: str) -> list[str]:
+    if hasattr(command, "commands"):
+        parts = (_commands(each, f"{path} {name}") for name, each in command.commands.items())
+        return [text for part in parts for text in part]
+    rows = [
+        (_spelling(option), _shown(option), getattr(option, "help", "") or "")
+        for option in command.params
+        if option.name not in COMMON_OPTIONS
+    ]
+    text = f"### `{path}`\n\n{command.help}\n"
+    return [text + ("\n" + table(("Option", "Default", "What it does"), rows) if rows else "")]
+
+
+COMMON_OPTIONS = ("config", "data")
+"""Every command of the server has them: said once, by hand."""
+
+
+def _shown(option: Any) -> str:
+    if option.required:
+        return "needed"
+    nothing = callable(option.default) or option.default in (None, "", [], False)
+    return "" if nothing else plain(option.default)
+
+
+def _spelling(option: Any) -> str:
+    if option.param_type_name == "argument":
+        return f"`{(option.name or '').upper()}`"
+    return ", ".join(f"`{spelling}`" for spelling in option.opts)
+
+
+def metrics() -> str:
+    rows = []
+    for meter in vars(Meters()).values():
+        if isinstance(meter, MetricWrapperBase):
+            (family,) = meter.describe()
+            name = f"{family.name}_total" if family.type == "counter" else family.name
+            labels = ", ".join(f"`{label}`" for label in meter._labelnames)
+            rows.append((f"`{name}`", family.type, labels, family.documentation))
+    return table(("Metric", "Type", "Labels", "What it says"), rows)
 
 
 def limits() -> str:
@@ -160,7 +275,7 @@ def limits() -> str:
         ("Time for an SMSC to take an SMS, seconds", cascade.SMS_HANDOVER_S),
         ("Time for an SMS receipt, seconds", cascade.SMS_WAIT_S),
         ("Grace after a deadline, seconds", life.GRACE_MS // 1000),
-        ("Correction of an unknown outcome, hours", life.CORRECTION_MS // 3_600_000),
+        ("Correction of an unknown outcome, hours", results.CORRECTION_MS // 3_600_000),
         ("Smallest unit of money, currency units", money.text(1, money.DECIMALS_MAX)),
         ("Largest balance, currency units", money.text(money.MONEY_MAX)),
     )
@@ -175,9 +290,15 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "cascade-diagram": cascade_diagram,
     "cascade-steps": cascade_steps,
     "refunds": refund_table,
-    "account-settings": account_settings,
+    "account-settings": lambda: field_table(accounts.AccountSettings, "Setting"),
     "limits": limits,
+    "settings": settings,
+    "smpp-route": lambda: field_table(RouteProfile, "Field"),
+    "commands": commands,
+    "metrics": metrics,
 }
+
+FILES: dict[str, Callable[[], str]] = {"config.example.toml": config_example}
 
 
 def render(text: str) -> str:
@@ -191,8 +312,18 @@ def stale(folder: Path = DOCS) -> dict[Path, str]:
     return {path: new for path, text in pages.items() if (new := render(text)) != text}
 
 
+def stale_files() -> dict[Path, str]:
+    """Whole files that differ from what the code says, or are missing."""
+    made = {ROOT / name: make() for name, make in FILES.items()}
+    return {
+        path: new
+        for path, new in made.items()
+        if not path.exists() or path.read_text(encoding="utf-8") != new
+    }
+
+
 def main(arguments: list[str]) -> int:
-    old = stale()
+    old = stale() | stale_files()
     for path, text in old.items():
         if "--check" in arguments:
             print(f"stale: {path} (renew it with `make docs`)", file=sys.stderr)

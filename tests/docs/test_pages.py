@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import tomllib
 import xml.dom.minidom
 from pathlib import Path
 
 import pytest
 from tests.docs.tree import FENCE, ROOT, anchors, docs_tool, page, pages
 
+from kodgate import config
 from kodgate.core import errors, results
 from kodgate.core.accounts import AccountSettings
 from kodgate.core.types import Event, State
@@ -21,6 +23,22 @@ LINK = re.compile(r"\]\(([^)\s]+)\)")
 def test_generated_blocks_are_what_the_code_says() -> None:
     old = docs_tool().stale()
     assert not old, f"run `make docs`: {[path.name for path in old]}"
+
+
+def test_generated_files_are_what_the_code_says() -> None:
+    assert not docs_tool().stale_files(), "run `make docs`"
+
+
+def test_the_example_of_settings_changes_nothing() -> None:
+    path = ROOT / "config.example.toml"
+    assert config.load(path, {}) == config.load(None, {})
+
+
+def test_the_example_of_settings_is_right_where_it_is_used() -> None:
+    text = page("config.example.toml")
+    lines = [re.sub(r'^# (?=\w+ = (?!""))', "", line) for line in text.splitlines()]
+    values = tomllib.loads("\n".join(lines))
+    assert config.Config.model_validate(values) == config.load(None, {})
 
 
 def test_every_block_of_the_tool_stands_on_a_page() -> None:
