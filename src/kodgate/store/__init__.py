@@ -233,3 +233,20 @@ class Store(Protocol):
     async def get(self, key: str) -> str | None: ...
 
     async def put(self, key: str, value: str) -> None: ...
+
+
+def open_store(url: str) -> Store:
+    """The store that a url names (`sqlite:///path`); `await store.open()` connects it.
+
+    Raises ValueError for a url of no known kind.
+    """
+    from kodgate.store.sqlite import SqliteStore, path_of
+
+    return SqliteStore(path_of(url))
+
+
+def migrate(url: str) -> None:
+    """Creates the database, or brings it to the schema of this version."""
+    from kodgate.store import migrating
+
+    migrating.migrate(url)

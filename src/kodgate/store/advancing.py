@@ -1,0 +1,271 @@
+"""Packets that were read under lock, the decisions on them, and what these change (D3). Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from kodgate.core import life
+from kodgate.core.life import Verdict
+from kodgate.core.types import Alias, Change, Message, Observation, State
+from kodgate.store import Claimed, PacketRow, Recorded, rows
+from kodgate.store.placing import transfer_row
+
+PARKED_SOURCES = frozenset({"receipt", "callback"})
+"""What may come before we know the provider's id for the message."""
+
+UNMATCHED = Recorded(matched=False, may_go_on=False, woken=(), words=())
+
+Key = tuple[str, str]
+"""(channel, provider's id)"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parked:
+    """A receipt that waits under each of its keys."""
+
+    seen: Observation
+    body: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Loaded:
+    """What decisions look at."""
+
+    message_id: int
+    """The next free one."""
+    packets: dict[int, PacketRow] = field(default_factory=dict)
+    packet_of: dict[int, int] = field(default_factory=dict)
+    """Message id -> packet id."""
+    nodes: dict[int, str | None] = field(default_factory=dict)
+    """Message id -> who holds its lease."""
+    keys: dict[Key, set[int]] = field(default_factory=lambda: defaultdict(set))
+    """Provider's id -> messages that have, or had, it."""
+    parked: dict[Key, list[Parked]] = field(default_factory=lambda: defaultdict(list))
+    money: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Account -> (balance, held)."""
+
+    def add(self, packet_row: rows.Row, message_rows: Iterable[rows.Row]) -> None:
+        messages = []
+        for row in message_rows:
+            messages.append(rows.message_of(row))
+            self.packet_of[row[0]] = row[1]
+            self.nodes[row[0]] = row[-1]
+        self.packets[packet_row[0]] = rows.packet_of(packet_row, messages)
+
+
+@dataclass(slots=True)
+class Writes:
+    """What is to be written, in the column orders of `rows`."""
+
+    transfers: list[tuple[Any, ...]] = field(default_factory=list)
+    bookings: list[tuple[Any, ...]] = field(default_factory=list)
+    aliases: list[tuple[str, str, int]] = field(default_factory=list)
+    events: list[tuple[int, int, int, str, str, str]] = field(default_factory=list)
+    packets: set[int] = field(default_factory=set)
+    created: set[int] = field(default_factory=set)
+    changed: set[int] = field(default_factory=set)
+    """Messages, by id."""
+    accounts: set[int] = field(default_factory=set)
+    parked: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    unparked: set[tuple[str, str, str]] = field(default_factory=set)
+    """(channel, key, body)"""
+
+
+class Unit:
+    """Takes decisions one after the other; each sees what those before it changed."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self.loaded = loaded
+        self.writes = Writes()
+
+    def message(self, message_id: int) -> Message:
+        return self.row(message_id).messages[self._num(message_id) - 1]
+
+    def row(self, message_id: int) -> PacketRow:
+        return self.loaded.packets[self.loaded.packet_of[message_id]]
+
+    def message_row(self, message_id: int) -> tuple[Any, ...]:
+        """In the order of `rows.MESSAGE`; only a lease has a holder."""
+        message = self.message(message_id)
+        node = None if message.lease_until is None else self.loaded.nodes[message_id]
+        return rows.message_row(message, self.loaded.packet_of[message_id], node)
+
+    def claim(
+        self, message_id: int, *, node: str, at: int, lease_until: int, attempts_max: int
+    ) -> Claimed | None:
+        row, num = self.row(message_id), self._num(message_id)
+        change, taken = life.claim(
+            row.packet, row.messages, num, at=at, lease_until=lease_until, attempts_max=attempts_max
+        )
+        if taken:
+            self.loaded.nodes[message_id] = node
+        self._apply(row, change, Observation(at=at, source="claim"), num)
+        if not taken:
+            return None
+        return Claimed(row=self.row(message_id), message=self.message(message_id))
+
+    def observe(self, seen: Observation) -> Recorded:
+        message_id = self.resolve(seen)
+        if message_id is None:
+            if seen.source in PARKED_SOURCES:
+                self._park(seen)
+            return UNMATCHED
+        words, woken = self._advance(message_id, seen)
+        row, message = self.row(message_id), self.message(message_id)
+        return Recorded(
+            matched=True,
+            may_go_on=seen.epoch is not None
+            and life.may_go_on(row.packet, message, epoch=seen.epoch, at=seen.at),
+            woken=tuple(woken),
+            words=tuple(words),
+        )
+
+    def confirm(self, packet_id: int, *, right: bool, at: int) -> tuple[Verdict, tuple[str, ...]]:
+        row = self.loaded.packets[packet_id]
+        change, verdict = life.confirm(row.packet, row.messages, right=right, at=at)
+        words, _ = self._apply(row, change, Observation(at=at, source="confirm"), 0)
+        return verdict, tuple(words)
+
+    def free(self, message_id: int) -> None:
+        """Ends the lease of a worker that is gone; the attempt stays on record."""
+        message = replace(self.message(message_id), lease_until=None)
+        if message.due_at is not None:
+            message = replace(message, due_at=message.created_at)
+        message = replace(message, decide_at=life.decide_at(message))
+        row = self.row(message_id)
+        self._apply(
+            row,
+            Change(packet=row.packet, messages=(message,)),
+            Observation(at=message.created_at, source="start"),
+            message.num,
+        )
+
+    def resolve(self, seen: Observation) -> int | None:
+        """By id, else the newest open message with the first key that fits any."""
+        if seen.message_id is not None:
+            return seen.message_id if seen.message_id in self.loaded.packet_of else None
+        for key in seen.keys:
+            found = self.loaded.keys.get((seen.channel or "", key))
+            if found:
+                return max(found, key=lambda id: (not self.message(id).state.is_final, id))
+        return None
+
+    def _num(self, message_id: int) -> int:
+        nums = (m.num for m in self.row(message_id).messages if m.id == message_id)
+        return next(nums)
+
+    def _advance(self, message_id: int, seen: Observation) -> tuple[list[str], list[str]]:
+        """One observation, then the parked receipts for the provider's ids that it told us."""
+        row, num = self.row(message_id), self._num(message_id)
+        change = life.advance(row.packet, row.messages, num, seen)
+        words, woken = self._apply(row, change, seen, num)
+        for key in self._learn(row, change):
+            for parked in self._unpark(key):
+                more_words, more_woken = self._advance(message_id, parked.seen)
+                words += more_words
+                woken += more_woken
+        return words, woken
+
+    def _apply(
+        self, row: PacketRow, change: Change, seen: Observation, num: int
+    ) -> tuple[list[str], list[str]]:
+        messages = {message.num: message for message in row.messages}
+        woken = []
+        for message in change.messages:
+            if message.id is None:
+                message = self._create(message, row.packet.id)
+                if message.state is State.QUEUED:
+                    woken.append(message.channel)
+            else:
+                self.writes.changed.add(message.id)
+            messages[message.num] = message
+        ordered = tuple(messages[n] for n in sorted(messages))
+        if change.messages or change.packet != row.packet:
+            self.loaded.packets[row.packet.id] = replace(
+                row, packet=change.packet, messages=ordered
+            )
+            self.writes.packets.add(row.packet.id)
+        self._pay(change, messages, seen.at)
+        self._tell(change, seen, num)
+        return [note.word for note in change.notes], woken
+
+    def _create(self, message: Message, packet_id: int) -> Message:
+        message = replace(message, id=self.loaded.message_id)
+        assert message.id is not None
+        self.loaded.message_id += 1
+        self.loaded.packet_of[message.id] = packet_id
+        self.loaded.nodes[message.id] = None
+        self.writes.created.add(message.id)
+        return message
+
+    def _pay(self, change: Change, messages: dict[int, Message], at: int) -> None:
+        if not (change.transfers or change.held_delta):
+            return
+        account_id = change.packet.account_id
+        balance, held = self.loaded.money[account_id]
+        for transfer in change.transfers:
+            balance += transfer.customer
+            line = transfer_row(
+                transfer,
+                account_id=account_id,
+                at=at,
+                balance_after=balance if transfer.customer else None,
+                packet_id=change.packet.id,
+                message_id=messages[transfer.num].id if transfer.num else None,
+            )
+            (self.writes.transfers if transfer.customer else self.writes.bookings).append(line)
+        held += change.held_delta
+        assert held >= 0, "more was released than was held"
+        self.loaded.money[account_id] = (balance, held)
+        self.writes.accounts.add(account_id)
+
+    def _tell(self, change: Change, seen: Observation, num: int) -> None:
+        """The provider's words go to the first note, or to a line of their own."""
+        detail = seen.detail
+        for note in change.notes:
+            self._event(change, seen, note.num, note.word, detail)
+            detail = ""
+        if detail:
+            self._event(change, seen, num, "seen", detail)
+
+    def _event(self, change: Change, seen: Observation, num: int, word: str, detail: str) -> None:
+        self.writes.events.append((change.packet.id, seen.at, num, word, seen.source, detail))
+
+    def _learn(self, row: PacketRow, change: Change) -> list[Key]:
+        """Makes receipts find the messages whose provider's ids are news."""
+        before = {m.num: m.provider_id for m in row.messages}
+        after = self.loaded.packets[row.packet.id].messages
+        news = [
+            Alias(num=m.num, provider_id=m.provider_id)
+            for m in change.messages
+            if m.provider_id is not None and m.provider_id != before.get(m.num)
+        ]
+        for alias in (*news, *change.aliases):
+            message = after[alias.num - 1]
+            assert message.id is not None
+            self.loaded.keys[message.channel, alias.provider_id].add(message.id)
+            if alias in change.aliases:
+                self.writes.aliases.append((message.channel, alias.provider_id, message.id))
+        return [(after[a.num - 1].channel, a.provider_id) for a in (*news, *change.aliases)]
+
+    def _park(self, seen: Observation) -> None:
+        body = rows.observation_text(seen)
+        channel = seen.channel or ""
+        for key in dict.fromkeys(seen.keys):
+            self.loaded.parked[channel, key].append(Parked(seen=seen, body=body))
+            self.writes.parked.setdefault((channel, key, body), seen.at)
+
+    def _unpark(self, key: Key) -> list[Parked]:
+        """The receipts under a key, oldest first, taken away from all of their keys."""
+        found = sorted(self.loaded.parked.pop(key, ()), key=lambda parked: parked.seen.at)
+        for parked in found:
+            for other in parked.seen.keys:
+                place = (key[0], other, parked.body)
+                self.writes.parked.pop(place, None)
+                self.writes.unparked.add(place)
+                waiting = self.loaded.parked.get((key[0], other), [])
+                waiting[:] = [p for p in waiting if p.body != parked.body]
+        return found

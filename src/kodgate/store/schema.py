@@ -1,0 +1,292 @@
+"""The tables, for every database; `migrations` brings a database to them.
+
+Instants are business-clock milliseconds, money is in 1/10,000 of the currency unit, flags are 0
+or 1. Words (states, kinds, channels) are text, so that a new one needs no migration.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from kodgate.core.money import MONEY_MAX
+
+PACKET_ID_MIN = 1_000_000
+MESSAGE_ID_MIN = 7_000_000
+ID_MAX = 2**31 - 1
+"""Clients keep ids in 32-bit integers."""
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+_INT = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def _table(name: str, *parts: Column[object] | CheckConstraint | UniqueConstraint | Index) -> Table:
+    return Table(name, metadata, *parts, sqlite_strict=True)
+
+
+def _id() -> Column[object]:
+    """Given by the database."""
+    return Column("id", _INT, primary_key=True)
+
+
+def _int(name: str, *more: ForeignKey, null: bool = False, **options: Any) -> Column[object]:
+    return Column(name, _INT, *more, nullable=null, **options)
+
+
+def _text(name: str, *, null: bool = False, **options: Any) -> Column[object]:
+    return Column(name, Text(), nullable=null, **options)
+
+
+def _blob(name: str) -> Column[object]:
+    return Column(name, LargeBinary(), nullable=False)
+
+
+def _flag(name: str) -> tuple[Column[object], CheckConstraint]:
+    return _int(name), CheckConstraint(f"{name} in (0, 1)", name=name)
+
+
+def _check(name: str, rule: str) -> CheckConstraint:
+    return CheckConstraint(rule, name=name)
+
+
+def _where(condition: str) -> dict[str, Any]:
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+
+
+OPEN = "'queued', 'sent', 'delivered'"
+FINAL = "'confirmed', 'failed', 'expired'"
+
+account = _table(
+    "account",
+    _id(),
+    _text("login", unique=True),
+    _text("name"),
+    _text("status"),
+    _text("tariff"),
+    _int("credit_limit"),
+    _int("credit_limit_max"),  # the largest that it ever was: what a lowered limit leaves behind
+    _int("balance"),
+    _int("held"),
+    _int("created_at"),
+    _text("settings"),
+    _check("balance", f"balance between -{MONEY_MAX} and {MONEY_MAX}"),
+    _check("held", f"held between 0 and {MONEY_MAX}"),
+    _check("credit_limit", f"credit_limit between 0 and {MONEY_MAX}"),
+)
+
+api_secret = _table(
+    "api_secret",
+    _id(),
+    _int("account_id", ForeignKey("account.id")),
+    _blob("digest"),
+    _int("created_at"),
+    _int("expires_at", null=True),
+    Index(None, "account_id"),
+)
+
+tariff = _table(
+    "tariff",
+    _id(),
+    _text("name"),
+    _int("valid_from"),
+    _int("saved_at"),
+    UniqueConstraint("name", "valid_from"),
+)
+
+tariff_zone = _table(
+    "tariff_zone",
+    _int("tariff_id", ForeignKey("tariff.id"), primary_key=True),
+    _text("prefix", primary_key=True),
+    _int("zone"),
+)
+
+tariff_price = _table(
+    "tariff_price",
+    _int("tariff_id", ForeignKey("tariff.id"), primary_key=True),
+    _int("zone", primary_key=True),
+    _text("channel", primary_key=True),
+    _int("price"),
+    _int("cost"),
+    _check("price", f"price between 1 and {MONEY_MAX}"),
+    _check("cost", f"cost between 0 and {MONEY_MAX}"),
+)
+
+route = _table(
+    "route",
+    _text("name", primary_key=True),
+    _text("channel"),
+    _text("profile"),
+    _int("created_at"),
+)
+
+packet = _table(
+    "packet",
+    _int("id", primary_key=True, autoincrement=False),
+    _int("account_id", ForeignKey("account.id")),
+    _int("created_at"),
+    _int("zone"),
+    _int("ttl_s"),
+    _blob("phone"),
+    _blob("phone_digest"),
+    _text("phone_mask"),
+    _blob("code"),
+    _blob("code_digest"),
+    _text("key_day"),
+    _text("dialect"),
+    _text("user_packet_id", null=True),
+    _text("user_message_id", null=True),
+    *_flag("test"),
+    _text("caller_ip"),
+    _text("plan"),
+    _int("held"),
+    *_flag("reserve"),
+    _int("answered_at", null=True),
+    _int("confirm_tries"),
+    _int("confirmed_at", null=True),
+    _int("final_at", null=True),  # of its newest message; none: the packet is open
+    _check("id", f"id between {PACKET_ID_MIN} and {ID_MAX}"),
+    _check("held", f"held between 0 and {MONEY_MAX}"),
+    _check("final", "final_at is null or held = 0"),
+    # Operators search a phone over all accounts, so the digest leads.
+    Index(None, "phone_digest", "account_id", "created_at"),
+    Index(None, "code_digest"),
+    Index(None, "account_id", "user_message_id", **_where("user_message_id is not null")),
+    Index(None, "account_id", "user_packet_id", **_where("user_packet_id is not null")),
+    Index(None, "key_day", "final_at"),
+)
+
+message = _table(
+    "message",
+    _int("id", primary_key=True, autoincrement=False),
+    _int("packet_id", ForeignKey("packet.id")),
+    _int("num"),
+    _text("channel"),
+    _text("state"),
+    _int("price"),
+    _int("created_at"),
+    _int("ends_at"),
+    _int("decide_at", null=True),
+    _int("due_at", null=True),
+    _text("task", null=True),
+    _int("handover_at", null=True),
+    _text("reason", null=True),
+    _int("attempts"),
+    _int("epoch"),
+    _int("lease_until", null=True),
+    _text("provider_id", null=True),
+    _int("settles_at", null=True),
+    *_flag("refunded"),
+    _int("delivered_at", null=True),
+    _int("final_at", null=True),
+    _text("corrected", null=True),
+    _int("corrected_at", null=True),
+    _text("node", null=True),  # who holds the lease
+    _check("id", f"id between {MESSAGE_ID_MIN} and {ID_MAX}"),
+    _check("state", f"state in ({OPEN}, {FINAL})"),
+    _check("final", f"(state in ({FINAL})) = (final_at is not null)"),
+    _check("reason", "(state in ('failed', 'expired')) = (reason is not null)"),
+    _check("refunded", "refunded = 0 or reason is not null"),
+    _check("decide_at", "(final_at is null) = (decide_at is not null)"),
+    _check("task", "(task is null) = (due_at is null)"),
+    _check("price", f"price between 0 and {MONEY_MAX}"),
+    _check("attempts", "attempts >= 0 and epoch >= attempts"),
+    UniqueConstraint("packet_id", "num"),
+    Index(None, "task", "channel", "due_at", **_where("due_at is not null")),
+    Index(None, "decide_at", **_where("decide_at is not null")),
+    Index(None, "channel", "provider_id", **_where("provider_id is not null")),
+)
+
+transfer = _table(
+    "transfer",
+    _id(),
+    _int("account_id", ForeignKey("account.id")),
+    _int("at"),
+    _text("kind"),
+    _text("debit"),
+    _text("credit"),
+    _int("amount"),
+    _int("customer"),
+    _int("balance_after", null=True),
+    _int("packet_id", ForeignKey("packet.id"), null=True),
+    _int("message_id", ForeignKey("message.id"), null=True),
+    _int("attempt"),
+    _text("document"),
+    _text("comment"),
+    _check("amount", f"amount between 0 and {MONEY_MAX} and debit <> credit"),
+    _check("customer", "customer in (0, amount, -amount)"),
+    _check("balance_after", "customer = 0 or balance_after is not null"),
+    UniqueConstraint("message_id", "kind", "attempt"),
+    Index(None, "account_id", "id", **_where("balance_after is not null")),
+)
+
+event = _table(
+    "event",
+    _id(),
+    _int("packet_id", ForeignKey("packet.id")),
+    _int("at"),
+    _int("num"),
+    _text("word"),
+    _text("source"),
+    _text("detail"),
+    Index(None, "packet_id"),
+)
+
+provider_alias = _table(
+    "provider_alias",
+    _text("channel", primary_key=True),
+    _text("provider_id", primary_key=True),
+    _int("message_id", ForeignKey("message.id"), primary_key=True),
+)
+
+parked = _table(
+    "parked",
+    _text("channel", primary_key=True),
+    _text("key", primary_key=True),
+    _text("body", primary_key=True),  # the observation without its instant: a repeat parks once
+    _int("at"),
+    Index(None, "at"),
+)
+
+unique_id = _table(
+    "unique_id",
+    _int("account_id", ForeignKey("account.id"), primary_key=True),
+    _text("user_message_id", primary_key=True),
+    _int("packet_id", ForeignKey("packet.id")),
+    _int("at"),
+    Index(None, "at"),
+)
+
+sequence = _table(
+    "sequence",
+    _text("name", primary_key=True),
+    _int("next"),
+)
+
+value = _table(
+    "value",
+    _text("key", primary_key=True),
+    _text("value"),
+)

@@ -1,0 +1,224 @@
+"""Named, plain SQL. `?` is a parameter; `(values ...)` and lists are put in by the store.
+
+Statements that take a batch are one statement for many rows: one step of the database, during
+which other threads run. What differs between databases stands at the end.
+"""
+
+from __future__ import annotations
+
+from kodgate.store import rows
+
+REVISION = "0001"
+"""The newest migration; a store refuses a database of another one."""
+
+MANY_IDS = "(select value from json_each(?))"
+"""A list of integers or texts as one JSON parameter."""
+
+
+def _insert(table: str, columns: str) -> str:
+    return f"insert into {table} ({columns}) values"
+
+
+# Batches: a head, rows of parameters, a tail
+
+INSERT_PACKETS = _insert("packet", rows.PACKET)
+INSERT_MESSAGES = _insert("message", rows.MESSAGE)
+INSERT_TRANSFERS = _insert("transfer", rows.TRANSFER)
+INSERT_EVENTS = _insert("event", "packet_id, at, num, word, source, detail")
+INSERT_ALIASES = _insert("provider_alias", "channel, provider_id, message_id")
+INSERT_PARKED = _insert("parked", "channel, key, body, at")
+INSERT_UNIQUE = _insert("unique_id", "account_id, user_message_id, packet_id, at")
+
+OR_IGNORE = "on conflict do nothing"
+OR_REPLACE_UNIQUE = (
+    "on conflict (account_id, user_message_id)"
+    " do update set packet_id = excluded.packet_id, at = excluded.at"
+)
+
+_MESSAGE_NEWS = tuple(
+    name
+    for name in rows.MESSAGE.split(", ")
+    if name not in {"id", "packet_id", "num", "channel", "price", "created_at", "ends_at"}
+)
+MESSAGE_NEWS = ("id", *_MESSAGE_NEWS)
+
+UPDATE_MESSAGES = f"with v ({', '.join(MESSAGE_NEWS)}) as (values"
+# A message ends once: whoever wrote its end first wins, and a second end is an error (I-7).
+UPDATE_MESSAGES_TAIL = (
+    ") update message set "
+    + ", ".join(f"{name} = v.{name}" for name in _MESSAGE_NEWS)
+    + " from v where message.id = v.id"
+    " and (message.final_at is null or message.final_at = v.final_at and message.state = v.state)"
+)
+
+UPDATE_PACKETS = "with v (id, held, answered_at, confirm_tries, confirmed_at, final_at) as (values"
+UPDATE_PACKETS_TAIL = (
+    ") update packet set held = v.held, answered_at = v.answered_at,"
+    " confirm_tries = v.confirm_tries, confirmed_at = v.confirmed_at, final_at = v.final_at"
+    " from v where packet.id = v.id"
+)
+
+UPDATE_MONEY = "with v (id, balance, held) as (values"
+UPDATE_MONEY_TAIL = (
+    ") update account set balance = v.balance, held = v.held from v where account.id = v.id"
+)
+
+DELETE_PARKED = "delete from parked where (channel, key, body) in (values"
+DELETE_PARKED_TAIL = ")"
+
+# Accept
+
+FUNDS = f"select id, balance, held, credit_limit from account where id in {MANY_IDS}"
+NEXT = "select next from sequence where name = ?"
+TAKE_IDS = "update sequence set next = ? where name = ? and next <= ?"
+
+FIRST = "with v (account_id, user_message_id) as (values"
+FIRST_TAIL = (
+    ") select u.account_id, u.user_message_id, u.packet_id, u.at"
+    " from v join unique_id u"
+    " on u.account_id = v.account_id and u.user_message_id = v.user_message_id"
+)
+LIVE = "with v (code_digest) as (values"
+LIVE_TAIL = (
+    ") select p.code_digest, p.created_at + p.ttl_s * 1000, p.final_at"
+    " from v join packet p on p.code_digest = v.code_digest where p.test = 0"
+)
+RECENT = "with v (phone_digest, account_id, since) as (values"
+RECENT_TAIL = (
+    ") select p.phone_digest, p.account_id, p.created_at from v join packet p"
+    " on p.phone_digest = v.phone_digest and p.account_id = v.account_id"
+    " and p.created_at > v.since where p.test = 0"
+)
+
+# Packets under lock
+
+PACKETS = f"select {rows.PACKET} from packet where id in {MANY_IDS}"
+MESSAGES = f"select {rows.MESSAGE} from message where packet_id in {MANY_IDS} order by num"
+PACKETS_OF_MESSAGES = f"select packet_id from message where id in {MANY_IDS}"
+BY_PROVIDER_ID = (
+    "select packet_id, id, provider_id from message"
+    f" where channel = ? and provider_id in {MANY_IDS}"
+)
+BY_ALIAS = (
+    "select m.packet_id, m.id, a.provider_id from provider_alias a join message m"
+    f" on m.id = a.message_id where a.channel = ? and a.provider_id in {MANY_IDS}"
+)
+PARKED = f"select channel, key, body, at from parked where channel = ? and key in {MANY_IDS}"
+
+# The index (task, channel, due_at) serves it; on several nodes: for update skip locked
+CLAIMABLE = (
+    "select id, packet_id from message"
+    " where task = 'send' and channel = ? and due_at is not null and due_at <= ?"
+    " and state = 'queued' and coalesce(handover_at, ends_at) > ?"
+    " order by due_at limit ?"
+)
+DEADLINES = (
+    "select id, packet_id from message where decide_at is not null and decide_at <= ?"
+    " order by decide_at limit ?"
+)
+POLLS = (
+    "select id, packet_id from message"
+    " where task = 'poll' and channel = ? and due_at is not null and due_at <= ?"
+    " order by due_at limit ?"
+)
+RESERVE_DEADLINES = (
+    "update message set decide_at = ?,"
+    " due_at = case when due_at < ? then ? else due_at end"
+    f" where id in {MANY_IDS}"
+)
+RESERVE_POLLS = f"update message set due_at = ? where id in {MANY_IDS}"
+NEXT_CHANNEL = (
+    "select min(channel) from message where task = ? and channel > ? and due_at is not null"
+)
+EARLIEST_DUE = (
+    "select min(due_at) from message where task = ? and channel = ? and due_at is not null"
+)
+EARLIEST_DEADLINE = "select min(decide_at) from message where decide_at is not null"
+LEASED_BY = (
+    "select id, packet_id from message"
+    " where task = 'send' and due_at is not null and lease_until is not null and node = ?"
+)
+
+# Accounts, tariffs, routes, values
+
+ACCOUNT_BY_LOGIN = f"select {rows.ACCOUNT} from account where login = ?"
+ACCOUNT_BY_ID = f"select {rows.ACCOUNT} from account where id = ?"
+ACCOUNTS = f"select {rows.ACCOUNT} from account order by id"
+SECRETS = (
+    "select id, digest, created_at, expires_at, account_id from api_secret"
+    f" where account_id in {MANY_IDS} order by id"
+)
+INSERT_ACCOUNT = (
+    "insert into account (login, name, status, tariff, credit_limit, credit_limit_max, balance,"
+    " held, created_at, settings) values (?, ?, 'active', ?, ?, ?, 0, 0, ?, ?)"
+    " on conflict (login) do nothing returning id"
+)
+CHANGE_ACCOUNT = (
+    "update account set status = coalesce(?, status), settings = coalesce(?, settings),"
+    " credit_limit = coalesce(?, credit_limit), tariff = coalesce(?, tariff) where id = ?"
+)
+RAISE_LIMIT_MAX = (
+    "update account set credit_limit_max = credit_limit"
+    " where id = ? and credit_limit_max < credit_limit"
+)
+END_SECRETS = (
+    "update api_secret set expires_at = ?"
+    " where account_id = ? and (expires_at is null or expires_at > ?)"
+)
+ADD_API_KEY = "insert into api_secret (account_id, digest, created_at) values (?, ?, ?)"
+SAVE_TARIFF = (
+    "insert into tariff (name, valid_from, saved_at) values (?, ?, ?)"
+    " on conflict (name, valid_from) do update set saved_at = excluded.saved_at returning id"
+)
+DELETE_ZONES = "delete from tariff_zone where tariff_id = ?"
+DELETE_PRICES = "delete from tariff_price where tariff_id = ?"
+INSERT_ZONES = _insert("tariff_zone", "tariff_id, prefix, zone")
+INSERT_PRICES = _insert("tariff_price", "tariff_id, zone, channel, price, cost")
+TARIFFS = "select id, name, valid_from from tariff order by name, valid_from"
+ZONES = "select tariff_id, prefix, zone from tariff_zone"
+PRICES = "select tariff_id, zone, channel, price, cost from tariff_price"
+SAVE_ROUTE = (
+    "insert into route (name, channel, profile, created_at) values (?, ?, ?, ?)"
+    " on conflict (name) do update set channel = excluded.channel, profile = excluded.profile"
+)
+ROUTES = "select name, channel, profile, created_at from route order by name"
+GET = "select value from value where key = ?"
+PUT = (
+    "insert into value (key, value) values (?, ?)"
+    " on conflict (key) do update set value = excluded.value"
+)
+
+# Reading
+
+PACKET_BY_ID = "select id from packet where account_id = ? and id = ?"
+PACKET_BY_MESSAGE = (
+    "select p.id from message m join packet p on p.id = m.packet_id"
+    " where p.account_id = ? and m.id = ?"
+)
+PACKET_BY_USER_MESSAGE = "select max(id) from packet where account_id = ? and user_message_id = ?"
+PACKET_BY_USER_PACKET = "select max(id) from packet where account_id = ? and user_packet_id = ?"
+FIND = (
+    "select id from packet where phone_digest = ? and (? is null or account_id = ?)"
+    " order by created_at desc, id desc limit ?"
+)
+TIMELINE = "select at, num, word, source, detail from event where packet_id = ? order by id"
+LEDGER = (
+    f"select {rows.LEDGER} from transfer where account_id = ? and balance_after is not null"
+    " and (? is null or id < ?) order by id desc limit ?"
+)
+OPEN_COUNTS = (
+    "select channel, state, count(*) from message where decide_at is not null"
+    " group by channel, state"
+)
+
+# Housekeeping
+
+RETENTIONS = "select id, settings from account"
+NEXT_DAY = "select min(key_day) from packet where key_day > ?"
+DAY_IS_OPEN = "select 1 from packet where key_day = ? and final_at is null limit 1"
+DAY_ENDED_AFTER = (
+    "select account_id, max(final_at) from packet"
+    " where key_day = ? and final_at > ? group by account_id"
+)
+PRUNE_PARKED = "delete from parked where at < ?"
+PRUNE_UNIQUE = "delete from unique_id where at < ?"
