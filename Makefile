@@ -22,7 +22,7 @@ check: ## style, types, import rules, generated docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy scripts
+	$(BIN)/mypy scripts bench
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/docs.py --check
 
@@ -32,7 +32,7 @@ docs: ## renew the blocks of docs/ that are made from the code
 
 bench: ## measure accept throughput and latency on this machine
 	@scripts/setup dev
-	@$(BIN)/python scripts/bench.py $(ARGS)
+	@$(BIN)/python -m bench $(ARGS)
 
 lock: ## renew the hashed locks (UPGRADE=--upgrade takes newer versions)
 	@scripts/setup dev
