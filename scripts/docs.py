@@ -28,6 +28,8 @@ from kodgate.cli.main import app
 from kodgate.core import accounts, cascade, codes, errors, life, money, phones, requests, results
 from kodgate.core.types import Event, Reason, RefundWord, State, Success
 from kodgate.engine.meters import Meters
+from kodgate.sandbox import control
+from kodgate.sandbox import phones as test_phones
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -38,7 +40,7 @@ BLOCK = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOT
 
 def table(heads: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
     """A Markdown table."""
-    lines = [list(heads), *([str(cell) for cell in row] for row in rows)]
+    lines = [list(heads), *([str(cell).replace("|", "\\|") for cell in row] for row in rows)]
     lines.insert(1, ["---"] * len(lines[0]))
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
@@ -282,6 +284,55 @@ def limits() -> str:
     return table(("Limit", "Value"), rows)
 
 
+def test_phone_table() -> str:
+    rows = [(f"`{phone}`", *outcome) for phone, outcome in test_phones.PHONES.items()]
+    rows.append(("every other", *test_phones.DEFAULT))
+    return table(("Phone", "Telegram", "SMS"), rows)
+
+
+def outcome_table() -> str:
+    rows = [
+        (channel, f"`{name}`", _script(script))
+        for channel, named in test_phones.NAMED.items()
+        for name, script in named.items()
+    ]
+    return table(("Channel", "Outcome", "Fields"), rows)
+
+
+def _script(script: test_phones.Script) -> str:
+    """What makes it differ from an ordinary code's way."""
+    plain_ways = dataclasses.asdict(type(script)())
+    ways = dataclasses.asdict(script).items()
+    told = [f"`{name}` {json.dumps(way)}" for name, way in ways if way != plain_ways[name]]
+    return ", ".join(told) or "as by default"
+
+
+def outcome_fields() -> str:
+    return "\n".join(
+        field_table(kind, f"Field of {name}") for name, kind in test_phones.KINDS.items()
+    )
+
+
+def control_api() -> str:
+    rows = (
+        (f"`{one.verb} {one.path}`", one.does, _fields(one.fields)) for one in control.ENDPOINTS
+    )
+    return table(("Request", "What it does", "Fields"), rows)
+
+
+def _fields(words: dict[str, str]) -> str:
+    return "; ".join(f"`{name}`: {word}" for name, word in words.items())
+
+
+def fault_table() -> str:
+    rows = (
+        (place, f"`{kind}`", does)
+        for place, kinds in control.FAULTS.items()
+        for kind, does in kinds.items()
+    )
+    return table(("Place", "Kind", "What goes wrong"), rows)
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "errors": error_table,
     "results": result_table,
@@ -296,6 +347,11 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "smpp-route": lambda: field_table(RouteProfile, "Field"),
     "commands": commands,
     "metrics": metrics,
+    "test-phones": test_phone_table,
+    "outcomes": outcome_table,
+    "outcome-fields": outcome_fields,
+    "control-api": control_api,
+    "faults": fault_table,
 }
 
 FILES: dict[str, Callable[[], str]] = {"config.example.toml": config_example}
