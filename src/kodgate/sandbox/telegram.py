@@ -1,0 +1,126 @@
+"""The Telegram Gateway on the wire: parameters in, answers and accidents out (telegram.md 1.1)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from aiohttp import web
+
+from kodgate.sandbox import gateway
+from kodgate.sandbox.config import SandboxConfig
+from kodgate.sandbox.state import Durable
+from kodgate.sandbox.timing import Clock
+
+BODY_MAX = 64 * 1024
+METHOD_MAX = 64
+
+GARBAGE: dict[str, tuple[str, bytes]] = {
+    "garbage": ("text/html", b"<html><body><h1>It works!</h1></body></html>"),
+    "truncated": ("application/json", b'{"ok":true,"result":{"request_id":"'),
+    "empty": ("application/json", b""),
+}
+"""Answers with status 200 that no client can read: content type and body."""
+
+
+class Unreadable(Exception):
+    """The body is not a set of parameters."""
+
+
+class TelegramGateway:
+    """Serves `/METHOD` for a token. Every answer leaves after what it tells is durable."""
+
+    def __init__(self, config: SandboxConfig, state: Durable, clock: Clock) -> None:
+        self._token = config.token.encode()
+        self._own = frozenset(config.own_phones)
+        self._state = state
+        self._clock = clock
+
+    def routes(self) -> list[web.RouteDef]:
+        return [web.route(verb, "/{method}", self.handle) for verb in ("GET", "POST")]
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        try:
+            params = await _parameters(request)
+        except Unreadable:
+            return _answer(error="BAD_REQUEST")
+        refusal = self._authorise(request, params)
+        if refusal:
+            return _answer(error=refusal)
+        call = gateway.Call(
+            method=request.match_info["method"][:METHOD_MAX].lower(),
+            params=params,
+            now=self._clock.now(),
+            real=self._clock.real(),
+            own_phones=self._own,
+        )
+        reply = await self._state.do(partial(gateway.answer, call=call))
+        return await _render(request, reply)
+
+    def _authorise(self, request: web.Request, params: dict[str, str]) -> str:
+        given = params.pop("access_token", "")
+        scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and bearer.strip():
+            given = bearer.strip()
+        if not given:
+            return "ACCESS_TOKEN_REQUIRED"
+        good = secrets.compare_digest(given.encode(errors="replace"), self._token)
+        return "" if good else "ACCESS_TOKEN_INVALID"
+
+
+async def _parameters(request: web.Request) -> dict[str, str]:
+    """Query, form (either kind) or JSON, as text; what is `null` or empty is absent."""
+    given: dict[str, str] = {name: value for name, value in request.query.items() if value}
+    if request.method == "POST" and request.can_read_body:
+        if request.content_type == "application/json":
+            given |= _from_json(await request.read())
+        else:
+            given |= _from_form(await request.post())
+    return given
+
+
+def _from_form(form: Mapping[str, Any]) -> dict[str, str]:
+    return {name: value for name, value in form.items() if isinstance(value, str) and value}
+
+
+def _from_json(body: bytes) -> dict[str, str]:
+    try:
+        raw = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise Unreadable from error
+    if not isinstance(raw, dict):
+        raise Unreadable
+    return {name: _text(value) for name, value in raw.items() if value not in (None, "")}
+
+
+def _text(value: object) -> str:
+    """Numbers may come as JSON numbers; anything deeper is no value of a parameter."""
+    if isinstance(value, str):
+        return value
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else "?"
+
+
+def _answer(result: object = None, error: str = "") -> web.Response:
+    """Errors too are HTTP 200 (captured)."""
+    body = {"ok": False, "error": error} if error else {"ok": True, "result": result}
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    return web.Response(body=text.encode(), content_type="application/json")
+
+
+async def _render(request: web.Request, reply: gateway.Reply) -> web.StreamResponse:
+    if reply.delay_s:
+        await asyncio.sleep(reply.delay_s)
+    if reply.lost:
+        if request.transport is not None:
+            request.transport.abort()
+        return web.Response()
+    if reply.fault is None:
+        return _answer(reply.result, reply.error)
+    if reply.fault.kind == "status":
+        return web.Response(status=int(float(reply.fault.arg or 502)), text="sandbox fault\n")
+    kind, body = GARBAGE[reply.fault.kind]
+    return web.Response(body=body, content_type=kind)
