@@ -242,4 +242,11 @@ class SmppChannel:
         return Status.ESME_RX_T_APPN
 
 
-CHANNEL = SmppChannel
+def create(setup: Setup) -> SmppChannel | None:
+    """None without a route. Raises ValueError that names a bad field of a profile."""
+    if not setup.profiles:
+        return None
+    return SmppChannel(routes=[load(profile) for profile in setup.profiles], clock=setup.clock)
+
+
+CHANNEL = create

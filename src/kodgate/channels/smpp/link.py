@@ -9,6 +9,7 @@ import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from enum import StrEnum
+from typing import Any
 
 import structlog
 
@@ -217,7 +218,7 @@ class Link:
         await asyncio.gather(*self._deliveries, return_exceptions=True)
 
     async def _drain(self, session: Session) -> None:
-        under_way = {*session.under_way, *self._deliveries}
+        under_way: set[asyncio.Future[Any]] = {*session.under_way, *self._deliveries}
         if under_way:
             await asyncio.wait(under_way, timeout=DRAIN_S)
 
@@ -308,9 +309,14 @@ class Link:
     def _take_delivery(self, session: Session, pdu: DeliverSm | DataSm) -> None:
         task = asyncio.create_task(self._record(session, pdu))
         self._deliveries.add(task)
-        task.add_done_callback(self._deliveries.discard)
+        task.add_done_callback(lambda done: self._delivered(session, done))
         if len(self._deliveries) >= DELIVERIES_MAX:
             session.pause_reading(True)
+
+    def _delivered(self, session: Session, task: asyncio.Task[None]) -> None:
+        self._deliveries.discard(task)
+        if len(self._deliveries) < DELIVERIES_MAX:
+            session.pause_reading(False)
 
     async def _record(self, session: Session, pdu: DeliverSm | DataSm) -> None:
         """The answer leaves only after the effect is durable (D10)."""
@@ -320,5 +326,3 @@ class Link:
             log.exception("receipt_failed", action="receipt", **self._names())
             status = Status.ESME_RX_T_APPN
         session.send(reply(pdu, status))
-        if len(self._deliveries) <= DELIVERIES_MAX:
-            session.pause_reading(False)

@@ -156,10 +156,10 @@ class _Addressed(_WithTlvs):
     service_type: str = ""
     source_addr_ton: int = 0
     source_addr_npi: int = 0
-    source_addr: str = ""
+    source_addr: str = field(default="", repr=False)
     dest_addr_ton: int = 0
     dest_addr_npi: int = 0
-    destination_addr: str = ""
+    destination_addr: str = field(default="", repr=False)
     esm_class: int = 0
     registered_delivery: int = 0
     data_coding: int = 0

@@ -63,6 +63,7 @@ class Session(asyncio.Protocol):
         self._waiting: dict[int, _Waiting] = {}
         self._late: dict[int, _Waiting] = {}
         self._garbled = 0
+        self._held = self._unread = False
         self._loop = asyncio.get_running_loop()
         self.closed = asyncio.Event()
         self.suspect = asyncio.Event()
@@ -96,10 +97,12 @@ class Session(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """A peer that does not read what we answer is not read either."""
-        self.pause_reading(True)
+        self._unread = True
+        self._read_on()
 
     def resume_writing(self) -> None:
-        self.pause_reading(False)
+        self._unread = False
+        self._read_on()
 
     # For the link
 
@@ -162,11 +165,17 @@ class Session(asyncio.Protocol):
 
     def pause_reading(self, paused: bool) -> None:
         """Lets the peer wait, by TCP, until what it sent is dealt with."""
-        if self.is_open and self._transport is not None:
-            if paused and self._transport.is_reading():
-                self._transport.pause_reading()
-            elif not paused and not self._transport.is_reading():
-                self._transport.resume_reading()
+        self._held = paused
+        self._read_on()
+
+    def _read_on(self) -> None:
+        if not self.is_open or self._transport is None:
+            return
+        reads, shall = self._transport.is_reading(), not (self._held or self._unread)
+        if reads and not shall:
+            self._transport.pause_reading()
+        elif shall and not reads:
+            self._transport.resume_reading()
 
     def _take(self, pdu: Pdu) -> None:
         if isinstance(pdu, Garbled):
