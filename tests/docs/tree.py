@@ -27,7 +27,16 @@ def docs_tool() -> ModuleType:
 def files() -> tuple[Path, ...]:
     """What a clone would hold: tracked files, and new ones that are not ignored."""
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        [
+            "git",
+            "-c",
+            "safe.directory=*",
+            "ls-files",
+            "-z",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+        ],
         cwd=ROOT,
         capture_output=True,
         check=True,
