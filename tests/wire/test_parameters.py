@@ -4,9 +4,6 @@ import json
 import time
 
 import pytest
-
-from kodgate.core.errors import Refused
-from kodgate.wire import parameters
 from tests.wire.kit import (
     FORM,
     GOOD_FORM,
@@ -19,13 +16,14 @@ from tests.wire.kit import (
     request,
 )
 
+from kodgate.core.errors import Refused
+from kodgate.wire import parameters
+
 NAMES = {"login": "login", "password": "password", "code": "code", "phone": "phone"}
 
 
 def form(query=b"", body=b"", content_type="", charsets=parameters.LEGACY):
-    return parameters.form(
-        query, body, content_type=content_type, names=NAMES, charsets=charsets
-    )
+    return parameters.form(query, body, content_type=content_type, names=NAMES, charsets=charsets)
 
 
 @pytest.mark.parametrize(

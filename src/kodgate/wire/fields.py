@@ -102,6 +102,7 @@ def simulation(call: Call, manner: Manner) -> Simulation:
     """test=-1: no mode is asked for, several numbers are allowed (D12). Raises Refused."""
     faults = Faults(call)
     given = _Given(call, faults, manner)
+    given.switch("to_sms")
     if given["mode"]:
         given.mode(AccountSettings())
     given.ttl_s()
