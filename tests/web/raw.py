@@ -6,8 +6,10 @@ import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from kodgate.web.connection import Limits
-from kodgate.web.server import App, HttpServer, Networks, bind
+from kodgate.web.addresses import Networks
+from kodgate.web.asgi import App
+from kodgate.web.requirements import Limits
+from kodgate.web.server import HttpServer, bind
 
 PATIENCE_S = 5.0
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from kodgate.web.connection import Limits
+from kodgate.web.requirements import Limits
 
 from .raw import FAST, Echo, Networks, connected, exchange, running
 
@@ -447,7 +447,7 @@ async def test_our_own_proxies_are_not_capped():
     limits = Limits(per_source_max=1)
     proxies = Networks(["127.0.0.0/8"])
     async with (
-        running(Echo(), limits, proxies=proxies) as server,
+        running(Echo(), limits, exempt=proxies) as server,
         connected(server) as one,
         connected(server) as two,
     ):
@@ -490,7 +490,7 @@ async def test_an_app_that_fails_tells_nobody_anything(caplog):
 
     async with running(broken) as server:
         answer = await exchange(server, GOOD)
-    assert answer.startswith(b"HTTP/1.1 500 ") and answer.endswith(b"Internal error")
+    assert answer.startswith(b"HTTP/1.1 500 ") and answer.endswith(b"Internal error\n")
     assert b"canary" not in answer
     assert "canary" not in caplog.text
 

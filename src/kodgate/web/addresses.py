@@ -41,9 +41,19 @@ def prefix(text: str) -> str:
 
 
 @lru_cache(CACHED_MAX)
+def source(text: str) -> str:
+    """Who a connection is counted for: an IPv4 address, or an IPv6 /64."""
+    address = parse(text)
+    return canonical(text) if address is None or address.version == 4 else prefix(text)
+
+
+@lru_cache(CACHED_MAX)
 def is_loopback(text: str) -> bool:
     address = parse(text)
     return address is not None and address.is_loopback
+
+
+LOOPBACK = ("127.0.0.0/8", "::1/128")
 
 
 class Networks:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -17,47 +15,19 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
-from kodgate.web.addresses import canonical
+from kodgate.web.addresses import source
+from kodgate.web.asgi import DROP
+from kodgate.web.requirements import judge
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application
 
     from kodgate.web.server import HttpServer
 
-DROP = "kodgate.drop"
-"""Scope extension: a function that closes the connection without an answer (D6)."""
-
-METHODS = frozenset({b"GET", b"POST", b"HEAD"})
 SLICE = 4096
 """Input is parsed in pieces of so many bytes, so that one read cannot become 10,000 requests."""
 LINGER_BYTES_MAX = 1_048_576
 NEVER = float("inf")
-
-TARGETS = (b"/", b"http://", b"https://")
-HOST = re.compile(rb"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What one request and one connection may cost (trust.md 3). Seconds and bytes."""
-
-    head_s: float = 5.0
-    """From a request's first byte to the end of its headers."""
-    request_s: float = 10.0
-    """From a request's first byte to the end of its body."""
-    idle_s: float = 15.0
-    """Between two requests, and before the first."""
-    write_s: float = 10.0
-    """How long a reader may leave our answer lying."""
-    linger_s: float = 2.0
-    """How long a closed connection is still read, so that the answer is not lost by a reset."""
-    line_max: int = 8192
-    head_max: int = 16_384
-    headers_max: int = 64
-    body_max: int = 65_536
-    connections_max: int = 4096
-    per_source_max: int = 512
-    """Of one address; addresses of our own proxies are exempt."""
 
 
 class Phase(Enum):
@@ -141,7 +111,7 @@ class Connection(HttpToolsProtocol):
         super().connection_made(transport)
         self.flow = _Gate(self)
         self.polite = _Polite(self)
-        self.source = canonical(self.client[0]) if self.client else ""
+        self.source = source(self.client[0]) if self.client else ""
         self.deadline = self.loop.time() + self.limits.idle_s
         if not self.owner.roster.enter(self):
             self.transport.write(refusal(503, "Too many connections"))
@@ -322,14 +292,18 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         version = self.parser.get_http_version()
-        has_body = self._judge_head(version)
+        method = self.parser.get_method()
+        verdict = judge(method, version, self.url, self.headers, self.limits)
+        if verdict.status:
+            self._stop(verdict.status, verdict.text)
         super().on_headers_complete()
         self.phase = Phase.BODY
         self.fed = 0
+        self.chunked = verdict.chunked
         self.deadline = self.request_until
         cycle = self.cycle
         cycle.transport = self.polite  # type: ignore[assignment]
-        cycle.waiting_for_100_continue &= has_body and version == "1.1"
+        cycle.waiting_for_100_continue &= verdict.has_body and version == "1.1"
         if version == "1.0" and self.parser.should_keep_alive():
             cycle.keep_alive = True
             cycle.default_headers = [*cycle.default_headers, (b"connection", b"keep-alive")]
@@ -348,53 +322,6 @@ class Connection(HttpToolsProtocol):
         else:
             self.deadline = NEVER
             self.owner.roster.busy(self)
-
-    # --- judging a head
-
-    def _judge_head(self, version: str) -> bool:
-        """Stops the parser at what may not be served; says whether a body follows."""
-        method = self.parser.get_method()
-        if version not in ("1.0", "1.1"):
-            self._stop(505, "HTTP version is not supported")
-        if method not in METHODS:
-            self._stop(405, "Method is not allowed")
-        if len(method) + len(self.url) + len(" HTTP/1.1") + 1 > self.limits.line_max:
-            self._stop(414, "Request line is too long")
-        if not self.url[:8].lower().startswith(TARGETS):
-            self._stop(400, "Invalid request target")
-        return self._judge_headers(version)
-
-    def _judge_headers(self, version: str) -> bool:
-        hosts, has_body = 0, False
-        for name, value in self.headers:
-            if name == b"host":
-                hosts += 1
-                if not HOST.fullmatch(value):
-                    self._stop(400, "Invalid Host")
-            elif name == b"content-length":
-                has_body = self._judge_length(value)
-            elif name == b"transfer-encoding":
-                has_body = self._judge_encoding(value, version)
-            elif name == b"expect" and value.lower() != b"100-continue":
-                self._stop(417, "Expectation is not supported")
-        needed = version == "1.1" and self.url.startswith(b"/")
-        if hosts > 1 or (needed and not hosts):
-            self._stop(400, "Exactly one Host is needed")
-        return has_body
-
-    def _judge_length(self, value: bytes) -> bool:
-        digits = value.strip(b" \t")
-        if not digits.isdigit():  # of bytes: ASCII only
-            self._stop(400, "Invalid Content-Length")
-        if len(digits) > 18 or int(digits) > self.limits.body_max:
-            self._stop(413, "Request body is too large")
-        return int(digits) > 0
-
-    def _judge_encoding(self, value: bytes, version: str) -> bool:
-        if version != "1.1" or self.chunked or value.strip(b" \t").lower() != b"chunked":
-            self._stop(400, "Transfer-Encoding is not supported")
-        self.chunked = True
-        return True
 
     def _stop(self, status: int, text: str) -> None:
         self.refusal = (status, text)

@@ -8,22 +8,18 @@ import socket
 import ssl
 import traceback
 from collections import Counter
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Sequence
 from email.utils import formatdate
 from pathlib import Path
-from typing import Any
 
 import structlog
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from kodgate.web.addresses import Networks
-from kodgate.web.connection import DROP, Connection, Limits
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
+from kodgate.web.asgi import App, Receive, Scope, Send, answer_text, drop
+from kodgate.web.connection import Connection
+from kodgate.web.requirements import Limits
 
 BACKLOG = 2048
 GRACE_S = 5.0
@@ -87,7 +83,7 @@ class Roster:
 class HttpServer:
     """One ASGI app on one or several sockets, in the running loop.
 
-    `proxies` are exempt from the cap per source: all their users share an address.
+    `exempt` from the cap per source: our proxies (their users share an address), loopback.
     """
 
     def __init__(
@@ -96,11 +92,11 @@ class HttpServer:
         sockets: Sequence[socket.socket],
         *,
         limits: Limits | None = None,
-        proxies: Networks | None = None,
+        exempt: Networks | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.limits = limits or Limits()
-        self.roster = Roster(self.limits, proxies or Networks())
+        self.roster = Roster(self.limits, exempt or Networks())
         self.state = ServerState()
         self._app = app
         self._sockets = tuple(sockets)
@@ -164,9 +160,9 @@ class HttpServer:
         try:
             await self._app(scope, receive, send)
         except asyncio.CancelledError:
-            scope["extensions"][DROP]["close"]()
+            drop(scope)
         except Exception as error:
-            log.error("request failed", error=type(error).__name__, at=frames(error))
+            log.error("app_failed", error=type(error).__name__, at=frames(error))
             await _answer_500(scope, send)
 
     async def _sweep(self) -> None:
@@ -237,15 +233,7 @@ def _uvicorn_config() -> Config:
 
 
 async def _answer_500(scope: Scope, send: Send) -> None:
-    body = b"Internal error"
-    headers = [
-        (b"content-type", b"text/plain; charset=utf-8"),
-        (b"content-length", b"%d" % len(body)),
-        (b"cache-control", b"no-store"),
-        (b"connection", b"close"),
-    ]
     try:
-        await send({"type": "http.response.start", "status": 500, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        await answer_text(send, 500, "Internal error\n", [(b"connection", b"close")])
     except RuntimeError:  # the app had begun to answer
-        scope["extensions"][DROP]["close"]()
+        drop(scope)
