@@ -225,10 +225,7 @@ async def test_an_empty_balance_is_an_error(gateway: Gateway) -> None:
     assert await gateway.error("checkSendAbility", phone_number=ALICE) == "BALANCE_NOT_ENOUGH"
 
 
-async def test_the_owners_number_is_free_without_funds(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-
+async def test_the_owners_number_is_free_without_funds(tmp_path: Path) -> None:
     async with running(tmp_path, own_phones=(ALICE,), credit=0) as gateway:
         answer = await gateway.ok("checkSendAbility", phone_number=ALICE)
         assert (answer["request_cost"], answer["remaining_balance"]) == (0, 0)

@@ -39,8 +39,11 @@ FAULTS: dict[str, dict[str, str]] = {
         "slow": "taken, answered after arg real seconds",
     },
 }
-METHODS = {"telegram": frozenset(gateway.METHODS), "smsc": frozenset({"submit", "bind",
-           "enquire_link"})}  # fmt: skip
+METHODS = {
+    "telegram": ((*gateway.METHODS, "*"), "*"),
+    "smsc": (("submit", "bind", "enquire_link"), "submit"),
+}
+"""What faults can be planted for, and what is meant if nothing is said."""
 CREDIT_MAX = 10**9
 _PHONE = re.compile(r"[0-9]{7,15}|\*")
 _NUMBER = re.compile(r"[0-9]{1,15}")
@@ -84,7 +87,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     _row("show_faults", "GET", "/control/faults", "the faults that are planted, and the kinds"),
     _row("plant", "POST", "/control/faults", "something goes wrong with the next calls",
          place="telegram or smsc", kind="see GET", arg="number or text, by kind",
-         method="a Telegram method; submit, bind, enquire_link; * (default)",
+         method="a Telegram method or *; submit (default), bind, enquire_link",
          phone="digits or * (default)", times="1 by default, -1: until the reset"),
     _row("clear_faults", "POST", "/control/faults/clear", "no more faults"),
     _row("balance", "POST", "/control/balance", "sets the Telegram credit", credit="a number"),
@@ -201,9 +204,10 @@ class Control:
         place, kind = str(body.get("place", "telegram")), str(body.get("kind"))
         if kind not in FAULTS.get(place, {}):
             raise Wrong(f"unknown kind of fault; known: {json.dumps(FAULTS)}")
-        method = str(body.get("method", "*")).lower()
-        if method != "*" and method not in METHODS[place]:
-            raise Wrong(f"unknown method; known: {', '.join(sorted(METHODS[place]))}, *")
+        known, usual = METHODS[place]
+        method = str(body.get("method", usual)).lower()
+        if method not in known:
+            raise Wrong(f"unknown method; known: {', '.join(known)}")
         times = _whole(body.get("times", 1), "times", -1, 10**6)
         phone = _phone({"phone": "*"} | body)
         arg = _arg(kind, body.get("arg"))
