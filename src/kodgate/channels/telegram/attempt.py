@@ -64,11 +64,13 @@ class Attempt:
         """No send was ever attempted: two checks at most a message, lost ones of earlier claims
         included; the second one in a claim is for an id that Telegram lost."""
         request_id = self._delivery.provider_id
-        checks_left = max(rules.CHECKS_MAX - (self._delivery.attempt - 1), 0)
+        checks_left = rules.CHECKS_MAX - (self._delivery.attempt - 1)
         why = "checked too often without an answer"
-        for extra in range(checks_left):
+        for extra in range(rules.CHECKS_MAX):
+            if request_id is None and checks_left <= extra:
+                break
             if request_id is None:
-                checked = await self._check(extra, is_last=extra + 1 == checks_left)
+                checked = await self._check(extra, is_last=checks_left == extra + 1)
                 if isinstance(checked, Observation):
                     return checked
                 request_id = checked.request_id
@@ -181,7 +183,7 @@ class Attempt:
         """Telegram has it: accepted, and what more its status says."""
         upstream, delivery = self._upstream, self._delivery
         cost = upstream.cost(delivery, status)
-        self._bookings += rules.later_money(status, cost, ended=False)
+        self._bookings += rules.later_money(status, cost)
         if status.word in {None, "sent"}:
             return self._accepted(said(status))
         return self._say(

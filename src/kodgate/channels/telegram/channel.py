@@ -179,7 +179,7 @@ class TelegramChannel:
             message_id=api.message_id(status.payload, self._instance),
             keys=(status.request_id,),
             events=rules.events(status.word) if is_fresh else (),
-            bookings=rules.later_money(status, status.cost or 0, ended=False) if is_fresh else (),
+            bookings=rules.later_money(status, status.cost or 0) if is_fresh else (),
             poll_at=poll_at,
             detail=said(status) if is_fresh else "a stale report: asking",
         )

@@ -70,21 +70,23 @@ def orphan_fee(amount: int) -> tuple[Booking, ...]:
 
 
 def later_money(
-    status: Status, amount: int, *, ended: bool, overdue: bool = False
+    status: Status, amount: int, *, ended: bool = False, overdue: bool = False
 ) -> tuple[Booking, ...]:
-    """What a look at a sent message says of its fee.
+    """What a look at a sent message says of its fee. `ended`: it has ended, undelivered so far.
 
     Owed back: Telegram says expired, or our end has passed and it is still only `sent`. Booked as
-    a refund when `is_refunded` is seen and only then; `overdue` writes off what never came.
+    a refund when `is_refunded` is seen and only then. Written off when it never came (`overdue`),
+    or when the message arrived after its end after all.
     """
     owed = status.word == "expired" or (ended and status.word == "sent")
-    kinds: list[BookingKind] = []
-    if status.word is not None and (owed or status.refunded):
-        kinds.append(BookingKind.RECEIVABLE)
-        if status.refunded:
-            kinds.append(BookingKind.REFUND)
-        elif overdue:
-            kinds.append(BookingKind.WRITE_OFF)
+    arrived_late = ended and status.word in {"delivered", "read"}
+    if status.word is None or not (owed or arrived_late or status.refunded):
+        return ()
+    kinds = [BookingKind.RECEIVABLE]
+    if status.refunded:
+        kinds.append(BookingKind.REFUND)
+    elif overdue or arrived_late:
+        kinds.append(BookingKind.WRITE_OFF)
     return tuple(b for kind in kinds for b in _book(kind, amount, SENT_REQUEST))
 
 
