@@ -69,8 +69,10 @@ class Telegram(_Section):
     sender_username: str = Field("", description="Verified channel that the code is sent from.")
     proxy: str = Field("", description="HTTP proxy for calls to Telegram.")
     ca_file: Path | None = Field(None, description="PEM file with the CAs to trust.")
-    expected_cost: str = Field("0.01", description="Price of one code in Telegram's currency.")
-    polls_per_s: float = Field(20.0, gt=0, description="Status calls per second and token.")
+    expected_cost: int = Field(
+        100, ge=0, description="Price of one code, in 1/10,000 of Telegram's currency."
+    )
+    polls_per_s: int = Field(20, ge=1, description="Status calls per second and token.")
     concurrency: int = Field(64, ge=1, description="Codes under way at once.")
 
 

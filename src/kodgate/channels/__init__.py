@@ -1,14 +1,16 @@
 """Ways a code can travel. One file or folder a channel; each turns provider words into our events.
 
-To add one: a module here that ends with `CHANNEL = YourFactory`. Nothing else changes: cascades,
+To add one: a module here with a `NAME` and a factory `CHANNEL`. Nothing else changes: cascades,
 tariffs and the database know channels by name only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import importlib
+import pkgutil
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from kodgate.core.types import Booking, Observation
 
@@ -112,3 +114,44 @@ class Channel(Protocol):
 
     async def confirmed(self, delivery: Delivery, typed: str) -> None:
         """The person typed the right code: tell the provider, best effort."""
+
+
+class Clock(Protocol):
+    """Business time (D8)."""
+
+    @property
+    def scale(self) -> float:
+        """Business seconds in one real second."""
+
+    def now(self) -> int:
+        """Business milliseconds."""
+
+    def after_real(self, seconds: float) -> int:
+        """The business instant that many real seconds from now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """What a factory is given when the gateway starts."""
+
+    clock: Clock
+    settings: Mapping[str, Any]
+    """The section of the settings that has the channel's name; empty where there is none."""
+    profiles: tuple[str, ...]
+    """The saved routes of this channel, JSON."""
+    on_call: Callable[[str, str, float], None]
+    """Told of each call to a provider: method, outcome, seconds."""
+
+
+Factory = Callable[[Setup], Channel | None]
+"""Makes the channel; None: it is not set up. Raises ValueError that names a bad setting."""
+
+
+def load() -> dict[str, Factory]:
+    """The `CHANNEL` of every module here, by the channel's name in cascades and settings."""
+    found = {}
+    for module in pkgutil.iter_modules(__path__):
+        imported = importlib.import_module(f"{__name__}.{module.name}")
+        if hasattr(imported, "CHANNEL"):
+            found[imported.NAME] = imported.CHANNEL
+    return found

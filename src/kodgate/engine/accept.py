@@ -25,9 +25,13 @@ DRAWS_MAX = 8
 class Vault(Protocol):
     """Encrypts codes and phones, and digests them for searching (D5)."""
 
-    def seal(self, field: str, day: str, owner: bytes, plain: str) -> bytes: ...
+    def seal(self, day: str, cls: str, account_id: int, digest: bytes, plaintext: str) -> bytes: ...
 
-    def open(self, field: str, day: str, owner: bytes, sealed: bytes) -> str | None: ...
+    def open(
+        self, day: str, cls: str, account_id: int, digest: bytes, sealed: bytes
+    ) -> str | None: ...
+
+    def drop(self, day: str, cls: str) -> None: ...
 
     def phone_digest(self, phone: str) -> bytes: ...
 
@@ -99,7 +103,7 @@ class Accept:
             reserve=settings.fallback_funds is FallbackFunds.RESERVE,
             zone=zone,
             ttl_s=request.ttl_s,
-            phone=self._vault.seal("phone", day, owner(account.id, digest), request.phone),
+            phone=self._vault.seal(day, "phone", account.id, digest, request.phone),
             phone_digest=digest,
             phone_mask=phones.mask(request.phone),
             code=b"",
@@ -148,17 +152,9 @@ class Accept:
         raise Refused("UNAVAILABLE", why="too many live codes for this number")
 
     def _with_code(self, order: Order, phone: str, code: str) -> Order:
-        bound = owner(order.account_id, order.phone_digest)
-        return dataclasses.replace(
-            order,
-            code=self._vault.seal("code", order.key_day, bound, code),
-            code_digest=self._vault.code_digest(order.account_id, phone, code),
-        )
-
-
-def owner(account_id: int, phone_digest: bytes) -> bytes:
-    """What a ciphertext is bound to: the packet has no id yet when it is encrypted."""
-    return account_id.to_bytes(8, "big") + phone_digest
+        digest = self._vault.code_digest(order.account_id, phone, code)
+        sealed = self._vault.seal(order.key_day, "code", order.account_id, digest, code)
+        return dataclasses.replace(order, code=sealed, code_digest=digest)
 
 
 def _steps(account: Account, request: SendRequest) -> tuple[Step, ...]:

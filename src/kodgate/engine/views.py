@@ -9,7 +9,7 @@ from kodgate.core import codes, results
 from kodgate.core.accounts import Account, AccountSettings
 from kodgate.core.requests import MessageStatus, PacketStatus
 from kodgate.core.types import Message
-from kodgate.engine.accept import Vault, owner
+from kodgate.engine.accept import Vault
 from kodgate.store import PacketRow
 
 PURGED = "****"
@@ -28,12 +28,12 @@ class Views:
 
     def phone(self, row: PacketRow) -> str | None:
         """The full number; None once its data key was dropped."""
-        bound = owner(row.packet.account_id, row.phone_digest)
-        return self._vault.open("phone", row.key_day, bound, row.phone)
+        account_id = row.packet.account_id
+        return self._vault.open(row.key_day, "phone", account_id, row.phone_digest, row.phone)
 
     def _code(self, row: PacketRow) -> str | None:
-        bound = owner(row.packet.account_id, row.phone_digest)
-        return self._vault.open("code", row.key_day, bound, row.code)
+        account_id = row.packet.account_id
+        return self._vault.open(row.key_day, "code", account_id, row.code_digest, row.code)
 
     def delivery(self, row: PacketRow, message: Message, settings: AccountSettings) -> Delivery:
         """What a channel needs. Raises LookupError when the data keys are gone."""

@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
-from kodgate.channels import Delivery, Health, Journal, Sink
+from kodgate.channels import Clock, Delivery, Health, Journal, Setup, Sink
 from kodgate.channels.smpp import receipts
 from kodgate.channels.smpp.carrier import Carrier
 from kodgate.channels.smpp.link import Link
 from kodgate.channels.smpp.names import Status, status_name
 from kodgate.channels.smpp.pdu import DataSm, DeliverSm, Pdu, SubmitSmResp
-from kodgate.channels.smpp.route import Ambiguity, Outcome, RouteProfile
+from kodgate.channels.smpp.route import Ambiguity, Outcome, RouteProfile, load
 from kodgate.channels.smpp.session import NotSent, Unanswered
 from kodgate.core.types import Booking, BookingKind, Event, Observation, Reason
 
@@ -33,15 +33,6 @@ AGAIN_S = 1.0
 
 _REASONS = {Outcome.CLOSED: Reason.CLOSED, Outcome.NO_ROUTE: Reason.NO_ROUTE}
 _LATER = frozenset({Outcome.THROTTLE, Outcome.TEMPORARY})
-
-
-class Clock(Protocol):
-    """Business time: instants in integer ms."""
-
-    def now(self) -> int: ...
-
-    def after_real(self, seconds: float) -> int:
-        """The business instant that many real seconds from now."""
 
 
 class SmppChannel:

@@ -1,0 +1,5 @@
+"""`python -m kodgate` is the `kodgate` command."""
+
+from kodgate.cli.main import main
+
+main()

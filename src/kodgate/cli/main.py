@@ -1,0 +1,267 @@
+"""All commands in one place; each is a thin door to its module."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kodgate.cli import exits
+
+app = typer.Typer(
+    name="kodgate",
+    help="A verification-code gateway: Telegram first, SMS when the code is not read in time.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+account_app = typer.Typer(help="Accounts: who may send, their money and secrets.")
+tariff_app = typer.Typer(help="Tariffs: zones by prefix, prices by zone and channel.")
+route_app = typer.Typer(help="SMS routes: SMPP connections to operators.")
+app.add_typer(account_app, name="account", no_args_is_help=True)
+app.add_typer(tariff_app, name="tariff", no_args_is_help=True)
+app.add_typer(route_app, name="route", no_args_is_help=True)
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", envvar="KODGATE_CONFIG", help="TOML file with the settings."),
+]
+Data = Annotated[Path | None, typer.Option("--data", help="Folder for the database and the keys.")]
+
+
+@app.command()
+def up(
+    data: Data = None,
+    config: ConfigFile = None,
+    time_scale: Annotated[
+        float | None, typer.Option(help="Business time runs so many times faster.")
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="Address of the wire.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port of the wire.")] = None,
+    json_port: Annotated[int | None, typer.Option(help="Port of the JSON service.")] = None,
+    metrics_port: Annotated[int | None, typer.Option(help="Port of metrics and health.")] = None,
+    telegram_port: Annotated[
+        int, typer.Option(help="Port of the sandbox Telegram Gateway and its control API.")
+    ] = 8081,
+    proxy_port: Annotated[int, typer.Option(help="Port of its CONNECT-proxy listener.")] = 8082,
+    smsc_port: Annotated[int, typer.Option(help="Port of the sandbox SMSC.")] = 2775,
+) -> None:
+    """Start everything: gateway, sandbox upstreams and a demo account with money."""
+    from kodgate.cli import up as command
+
+    ports = command.SandboxPorts(telegram=telegram_port, proxy=proxy_port, smsc=smsc_port)
+    settings = _settings(
+        config,
+        data=data,
+        time_scale=time_scale,
+        http__host=host,
+        http__port=port,
+        http__json_port=json_port,
+        metrics__port=metrics_port,
+    )
+    exits.run(lambda: command.main(settings, ports))
+
+
+@app.command()
+def serve(
+    config: ConfigFile = None,
+    data: Data = None,
+    port: Annotated[int | None, typer.Option(help="Port of the wire.")] = None,
+) -> None:
+    """Run the gateway in production: real upstreams, your settings, no demo data."""
+    from kodgate.cli import serve as command
+
+    settings = _settings(config, data=data, http__port=port)
+    exits.run(lambda: command.main(settings))
+
+
+@app.command()
+def doctor(config: ConfigFile = None, data: Data = None) -> None:
+    """Check database, clock, ports, Telegram, SMPP and callbacks; say how to mend each."""
+    from kodgate.cli import doctor as command
+
+    exits.run(lambda: command.main(_settings(config, data=data)))
+
+
+@account_app.command("create")
+def account_create(
+    login: str,
+    name: Annotated[str, typer.Option(help="Who it is, for people.")] = "",
+    tariff: Annotated[str, typer.Option(help="Name of the tariff.")] = "default",
+    credit_limit: Annotated[str, typer.Option(help="How far below zero it may go.")] = "0",
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", help="Account setting NAME=VALUE; repeatable.")
+    ] = None,
+    config: ConfigFile = None,
+    data: Data = None,
+) -> None:
+    """Create an account; prints its API secret once."""
+    from kodgate.cli import accounts as command
+
+    settings = _settings(config, data=data)
+    exits.run(
+        lambda: command.create(
+            settings,
+            login=login,
+            name=name,
+            tariff=tariff,
+            credit_limit=credit_limit,
+            changes=setting or [],
+        )
+    )
+
+
+@account_app.command("list")
+def account_list(config: ConfigFile = None, data: Data = None) -> None:
+    """List all accounts with their balances."""
+    from kodgate.cli import accounts as command
+
+    exits.run(lambda: command.show_all(_settings(config, data=data)))
+
+
+@account_app.command("set")
+def account_set(
+    login: str,
+    setting: Annotated[list[str], typer.Option("--set", help="NAME=VALUE; repeatable.")],
+    config: ConfigFile = None,
+    data: Data = None,
+) -> None:
+    """Change settings of an account, or block it: --set status=blocked."""
+    from kodgate.cli import accounts as command
+
+    settings = _settings(config, data=data)
+    exits.run(lambda: command.change(settings, login=login, changes=setting))
+
+
+@account_app.command("top-up")
+def account_top_up(
+    login: str,
+    amount: Annotated[str, typer.Argument(help="In currency units: 1000 or 1000.50")],
+    document: Annotated[str, typer.Option(help="Number of the payment document.")] = "",
+    comment: Annotated[str, typer.Option(help="Why.")] = "",
+    config: ConfigFile = None,
+    data: Data = None,
+) -> None:
+    """Put money on an account."""
+    from kodgate.cli import accounts as command
+
+    settings = _settings(config, data=data)
+    exits.run(
+        lambda: command.top_up(
+            settings, login=login, amount=amount, document=document, comment=comment
+        )
+    )
+
+
+@account_app.command("secret")
+def account_secret(
+    login: str,
+    overlap_hours: Annotated[
+        float, typer.Option(help="How long the older secrets stay valid, 0 to 24.")
+    ] = 24.0,
+    config: ConfigFile = None,
+    data: Data = None,
+) -> None:
+    """Make a new API secret (http_password); prints it once."""
+    from kodgate.cli import accounts as command
+
+    settings = _settings(config, data=data)
+    exits.run(lambda: command.new_secret(settings, login=login, overlap_hours=overlap_hours))
+
+
+@account_app.command("ledger")
+def account_ledger(
+    login: str,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many rows.")] = 50,
+    config: ConfigFile = None,
+    data: Data = None,
+) -> None:
+    """Show the operations of an account, newest first."""
+    from kodgate.cli import accounts as command
+
+    settings = _settings(config, data=data)
+    exits.run(lambda: command.show_ledger(settings, login=login, limit=limit))
+
+
+@tariff_app.command("import")
+def tariff_import(
+    file: Annotated[Path, typer.Argument(help="CSV: prefix;zone;channel;price[;cost]")],
+    name: Annotated[str, typer.Option(help="Name of the tariff.")] = "default",
+    valid_from: Annotated[str, typer.Option(help="YYYY-MM-DD or an ISO instant; empty: now.")] = "",
+    dry_run: Annotated[bool, typer.Option(help="Show the difference, save nothing.")] = False,
+    config: ConfigFile = None,
+    data: Data = None,
+) -> None:
+    """Read a tariff from CSV; prints what changes."""
+    from kodgate.cli import tariffs as command
+
+    settings = _settings(config, data=data)
+    exits.run(
+        lambda: command.read_in(
+            settings, file=file, name=name, valid_from=valid_from, dry_run=dry_run
+        )
+    )
+
+
+@tariff_app.command("show")
+def tariff_show(
+    phone: Annotated[str, typer.Argument(help="A number: its zone and prices.")] = "",
+    name: Annotated[str, typer.Option(help="Name of the tariff.")] = "default",
+    config: ConfigFile = None,
+    data: Data = None,
+) -> None:
+    """Print a tariff, or what one number costs."""
+    from kodgate.cli import tariffs as command
+
+    settings = _settings(config, data=data)
+    exits.run(lambda: command.show(settings, name=name, phone=phone))
+
+
+@route_app.command("add")
+def route_add(
+    name: str,
+    profile: Annotated[Path | None, typer.Option(help="JSON file with the whole profile.")] = None,
+    field: Annotated[
+        list[str] | None, typer.Option("--set", help="Profile field NAME=VALUE; repeatable.")
+    ] = None,
+    config: ConfigFile = None,
+    data: Data = None,
+) -> None:
+    """Add or replace an SMPP route."""
+    from kodgate.cli import routes as command
+
+    settings = _settings(config, data=data)
+    exits.run(lambda: command.add(settings, name=name, profile=profile, fields=field or []))
+
+
+@route_app.command("list")
+def route_list(config: ConfigFile = None, data: Data = None) -> None:
+    """List the routes; passwords are not shown."""
+    from kodgate.cli import routes as command
+
+    exits.run(lambda: command.show_all(_settings(config, data=data)))
+
+
+@route_app.command("test")
+def route_test(name: str, config: ConfigFile = None, data: Data = None) -> None:
+    """Bind to the SMSC of a route and unbind again; sends nothing."""
+    from kodgate.cli import routes as command
+
+    exits.run(lambda: command.test(_settings(config, data=data), name=name))
+
+
+def _settings(path: Path | None, **overrides: Any) -> Any:
+    from kodgate.cli import exits
+    from kodgate.config import ConfigError, load
+
+    try:
+        return load(path, **overrides)
+    except ConfigError as error:
+        typer.echo(f"kodgate: {error}", err=True)
+        raise typer.Exit(exits.USAGE) from None
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    sys.exit(app())

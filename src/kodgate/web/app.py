@@ -1,0 +1,320 @@
+"""Assembly: from the settings to a running gateway. The only place that builds everything."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import structlog
+from pydantic import SecretStr
+
+from kodgate import __version__, wire
+from kodgate import channels as channel_modules
+from kodgate.channels import Channel, Setup
+from kodgate.config import Config
+from kodgate.engine import CLOCK_KEY, Engine, crash
+from kodgate.engine.clock import Clock, Sources, restore
+from kodgate.engine.meters import Meters
+from kodgate.store import Store
+from kodgate.store import open_store as connect
+from kodgate.store.keyring import Keyring
+from kodgate.store.migrating import migrate
+from kodgate.web import logs
+from kodgate.web.addresses import Networks
+from kodgate.web.api import Api, ApiSettings
+from kodgate.web.asgi import App, mounted, not_found
+from kodgate.web.callbacks import callbacks
+from kodgate.web.inbox import Inbox
+from kodgate.web.monitor import Check, HttpMeters, monitor
+from kodgate.web.requirements import Limits
+from kodgate.web.server import HttpServer, bind, tls_context
+
+log = structlog.get_logger()
+
+MASTER_KEY_FILE = "master.key"
+STOP_S = 1.5
+LOOPBACK = ("127.0.0.0/8", "::1/128")
+OWN_CALLBACK = "own"
+"""As `telegram.callback_url`: the address that we listen on, for the sandbox on this machine."""
+
+_KEY = re.compile(r"[0-9a-fA-F]{64}")
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+class SetupError(Exception):
+    """The gateway cannot start; the text says which setting or file, and what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """Where a started gateway listens."""
+
+    wire: int
+    json: int
+    metrics: int
+
+
+def master_key(config: Config) -> bytes:
+    """From the settings, else from the data folder. Raises SetupError."""
+    text = config.master_key.get_secret_value()
+    path = config.data / MASTER_KEY_FILE
+    if not text and path.exists():
+        text = path.read_text("ascii").strip()
+    if not text:
+        raise SetupError(
+            "no master key: set KODGATE_MASTER_KEY (or KODGATE_MASTER_KEY_FILE) to 64 hex digits,"
+            " for instance from `openssl rand -hex 32`, and keep it apart from the data"
+        )
+    if not _KEY.fullmatch(text):
+        raise SetupError("the master key must be 64 hex digits")
+    return bytes.fromhex(text)
+
+
+def open_keyring(config: Config) -> Keyring:
+    return Keyring(config.keys_folder, master_key(config))
+
+
+async def open_store(config: Config) -> Store:
+    """Migrated and checked. Raises SetupError."""
+    config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        await asyncio.to_thread(migrate, config.database_url)
+        store = connect(config.database_url)
+        await store.open()
+    except (RuntimeError, ValueError, OSError) as error:
+        raise SetupError(f"database {config.database_url}: {error}") from error
+    return store
+
+
+async def open_clock(config: Config, store: Store) -> Clock:
+    """Continues the stored clock (D8)."""
+    sources = Sources(wall_s=time.time, steady_s=_boot_time_s, boot_id=_boot_id())
+    mark = None if config.trust_wall_clock else await store.get(CLOCK_KEY)
+    return restore(mark, sources, scale=config.time_scale)
+
+
+def _boot_id() -> str:
+    return _BOOT_ID.read_text("ascii").strip() if _BOOT_ID.exists() else secrets.token_hex(8)
+
+
+def _boot_time_s() -> float:
+    """Goes on while the machine sleeps, where the system has such a clock."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+class Gateway:
+    """A running node: engine and listeners. Parts that are not given are made from the settings."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        store: Store | None = None,
+        keyring: Keyring | None = None,
+        clock: Clock | None = None,
+        inbox_url: str | None = None,
+    ) -> None:
+        self._config = config
+        self._store = store
+        self._owns_store = store is None
+        self._keyring = keyring
+        self._clock = clock
+        self._inbox_url = inbox_url
+        self._meters = Meters()
+        self._servers: list[HttpServer] = []
+        self._inbox: Inbox | None = None
+        self._engine: Engine | None = None
+
+    @property
+    def engine(self) -> Engine:
+        assert self._engine is not None, "not started"
+        return self._engine
+
+    async def start(self) -> None:
+        """Listens when everything behind it is ready. Raises SetupError."""
+        config = self._config
+        crash.arm(config.crash_at or None)
+        logs.protect(config.telegram.token.get_secret_value(), config.master_key.get_secret_value())
+        sockets = self._bind()
+        self.ports = Ports(**{name: one.getsockname()[1] for name, one in sockets.items()})
+        if self._store is None:
+            self._store = await open_store(config)
+        keyring = self._keyring or open_keyring(config)
+        clock = self._clock or await open_clock(config, self._store)
+        channels = await self._channels(self._store, clock)
+        self._engine = Engine(
+            self._store,
+            channels,
+            keyring,
+            clock,
+            node=config.node or socket.gethostname(),
+            secret_digest=keyring.secret_digest,
+            randbelow=secrets.randbelow,
+            steady_s=time.monotonic,
+            wall_s=time.time,
+            today=lambda: _day(clock.now()),
+            meters=self._meters,
+        )
+        await self._engine.start()
+        await self._listen(sockets)
+
+    async def run(
+        self, *, until: asyncio.Event, child: asyncio.subprocess.Process | None = None
+    ) -> None:
+        """Until the event, or until the child process ends. Raises SetupError for the latter."""
+        waits = [asyncio.create_task(until.wait())]
+        if child is not None:
+            waits.append(asyncio.create_task(child.wait()))  # type: ignore[arg-type]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waits:
+                task.cancel()
+        if not until.is_set():
+            raise SetupError("the sandbox has ended")
+
+    async def stop(self) -> None:
+        """In order: no new requests, no new work, then the store."""
+        await asyncio.gather(*(server.stop(STOP_S) for server in self._servers))
+        if self._inbox is not None:
+            await self._inbox.close()
+        if self._engine is not None:
+            await self._engine.stop()
+        if self._owns_store and self._store is not None:
+            await self._store.close()
+
+    def _bind(self) -> dict[str, socket.socket]:
+        http, metrics = self._config.http, self._config.metrics
+        wanted = {
+            "wire": (http.host, http.port),
+            "json": (http.host, http.json_port),
+            "metrics": (metrics.host, metrics.port),
+        }
+        sockets = {}
+        for name, (host, port) in wanted.items():
+            try:
+                sockets[name] = bind(host, port)
+            except OSError as error:
+                for one in sockets.values():
+                    one.close()
+                raise SetupError(f"cannot listen on {host}:{port} ({name}): {error}") from error
+        return sockets
+
+    async def _channels(self, store: Store, clock: Clock) -> dict[str, Channel]:
+        routes = await store.routes()
+        found = {}
+        for name, factory in channel_modules.load().items():
+            profiles = tuple(route.profile for route in routes if route.channel == name)
+            setup = Setup(
+                clock=clock,
+                settings=self._section(name),
+                profiles=profiles,
+                on_call=self._on_call(name),
+            )
+            try:
+                channel = factory(setup)
+            except ValueError as error:
+                raise SetupError(f"channel {name}: {error}") from error
+            if channel is not None:
+                found[name] = channel
+        return found
+
+    def _on_call(self, channel: str) -> Callable[[str, str, float], None]:
+        def count(method: str, outcome: str, seconds: float) -> None:
+            self._meters.call(channel, method, outcome, seconds)
+
+        return count
+
+    def _section(self, name: str) -> Mapping[str, Any]:
+        """The settings of a channel as plain values."""
+        section = getattr(self._config, name, None)
+        if section is None:
+            return {}
+        values = {field: _plain(value) for field, value in section}
+        if values.get("callback_url") == OWN_CALLBACK:
+            values["callback_url"] = f"http://127.0.0.1:{self.ports.wire}/callbacks/{name}"
+        return values
+
+    async def _listen(self, sockets: Mapping[str, socket.socket]) -> None:
+        http = self._config.http
+        tls = self._tls()
+        proxies = _networks("http.trusted_proxies", http.trusted_proxies)
+        limits = Limits(
+            connections_max=http.connections_max, per_source_max=http.connections_per_source_max
+        )
+        exempt = Networks((*LOOPBACK, *http.trusted_proxies))
+        meters = HttpMeters(self._meters.registry, version=__version__)
+        settings = ApiSettings(
+            allow_plain=http.allow_plain, proxies=proxies, log_requests=http.log_requests
+        )
+        app = Api(
+            self.engine,
+            wire.load(),
+            settings=settings,
+            on_request=meters.on_request,
+            otherwise=self._pages(),
+        )
+        watch = monitor(self._checks, self._meters.registry)
+        public = [sockets["wire"], sockets["json"]]
+        self._servers = [
+            HttpServer(app, public, limits=limits, exempt=exempt, tls=tls),
+            HttpServer(watch, [sockets["metrics"]], limits=limits, exempt=exempt),
+        ]
+        for server in self._servers:
+            await server.start()
+
+    def _pages(self) -> App:
+        """Everything on the wire's listener that is no dialect's route."""
+        prefixes: dict[bytes, App] = {b"/callbacks/": callbacks(self.engine)}
+        if self._inbox_url is not None:
+            self._inbox = Inbox(self._inbox_url)
+            prefixes[b"/inbox/"] = self._inbox
+        return mounted({}, prefixes, not_found)
+
+    def _tls(self) -> ssl.SSLContext | None:
+        http = self._config.http
+        if http.tls_cert is None and http.tls_key is None:
+            return None
+        if http.tls_cert is None or http.tls_key is None:
+            raise SetupError("http.tls_cert and http.tls_key go together")
+        try:
+            return tls_context(http.tls_cert, http.tls_key)
+        except (OSError, ssl.SSLError) as error:
+            raise SetupError(f"http.tls_cert, http.tls_key: {error}") from error
+
+    async def _checks(self) -> list[Check]:
+        """What /readyz looks at."""
+        await self.engine.store.get(CLOCK_KEY)
+        health = {name: one.health() for name, one in self.engine.channels.items()}
+        live = any(each.live for each in health.values())
+        words = "; ".join(f"{n}: {'live' if h.live else h.why}" for n, h in health.items())
+        return [
+            Check(name="database", ok=True),
+            Check(name="channels", ok=live, detail=words or "none is set up"),
+        ]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return str(value) if isinstance(value, Path) else ("" if value is None else value)
+
+
+def _day(now: int) -> str:
+    return datetime.fromtimestamp(now / 1000, UTC).strftime("%Y-%m-%d")
+
+
+def _networks(name: str, lines: Iterable[str]) -> Networks:
+    try:
+        return Networks(lines)
+    except ValueError as error:
+        raise SetupError(f"{name}: {error}") from error

@@ -1,0 +1,140 @@
+"""A customer's code: plain HTTP and the answers' own formats, nothing of kodgate's."""
+
+from __future__ import annotations
+
+import asyncio
+import configparser
+import json
+import sqlite3
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from xml.etree import ElementTree
+
+from bench.gateway import Gateway
+
+Found = TypeVar("Found")
+FINAL = {"5", "6", "7", "9", "10", "12", "13"}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A row of the customer's ledger."""
+
+    kind: str
+    amount: int
+    balance_after: int
+    message_id: int | None
+
+
+class Caller:
+    """Speaks to one gateway as the demo account."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+        self.login = "demo"
+        self.password = gateway.secret
+
+    def post(self, path: str, **parameters: object) -> str:
+        """A form POST with the credentials; the body as text."""
+        fields = {"http_username": self.login, "http_password": self.password, **parameters}
+        data = urllib.parse.urlencode(fields).encode()
+        url = f"http://127.0.0.1:{self.gateway.wire}{path}"
+        with urllib.request.urlopen(url, data, timeout=20) as answer:
+            body: bytes = answer.read()
+        return body.decode("utf-8")
+
+    def send(self, phone: str, **parameters: object) -> dict[str, str]:
+        """http_in5 in txt: all keys of the answer, flat."""
+        body = self.post("/http_in5.asp", mode="TELE", phone_list=phone, **parameters)
+        return flat(body)
+
+    def packet(self, packet_id: str) -> list[dict[str, str]]:
+        """http_out5 by packet in xml: the attributes of every message."""
+        body = self.post("/http_out5.asp", packet_id=packet_id, format="xml")
+        root = ElementTree.fromstring(body)
+        answer = root[0]
+        assert answer.get("error_num") == "0", body
+        return [dict(sms.attrib) for sms in answer.findall("sms")]
+
+    def json(self, path: str, **fields: object) -> dict[str, Any]:
+        """The JSON service."""
+        body = {"login": self.login, "pass": self.password, **fields}
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.gateway.json}{path}",
+            json.dumps(body).encode(),
+            {"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            found: dict[str, Any] = json.loads(answer.read())
+        return found
+
+    def control(self, path: str, **fields: object) -> Any:
+        """The sandbox's control API; with fields a POST."""
+        url = f"http://127.0.0.1:{self.gateway.telegram}/control{path}"
+        data = json.dumps(fields).encode() if fields else None
+        request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return json.loads(answer.read())
+
+    def until_final(self, packet_id: str, seconds: float = 40) -> list[dict[str, str]]:
+        """The packet's messages once the newest has ended."""
+
+        def final() -> list[dict[str, str]] | None:
+            messages = self.packet(packet_id)
+            return messages if messages[-1]["result_id"] in FINAL else None
+
+        return until(final, seconds)
+
+    def ledger(self) -> list[Entry]:
+        """The customer's operations, oldest first, straight from the database."""
+        rows = self.rows(
+            "select kind, amount, balance_after, message_id from transfer"
+            " where balance_after is not null order by id"
+        )
+        return [Entry(*row) for row in rows]
+
+    def rows(self, query: str) -> list[Any]:
+        """A question to the database file, read only."""
+        path = self.gateway.data / "kodgate.db"
+        with sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10) as database:
+            return database.execute(query).fetchall()
+
+    def problems(self) -> list[str]:
+        """What the ledger's verifier finds wrong; nothing, one hopes."""
+        from kodgate.store import open_store
+
+        async def verify() -> list[str]:
+            store = open_store(f"sqlite:///{self.gateway.data / 'kodgate.db'}")
+            await store.open()
+            try:
+                return await store.verify()
+            finally:
+                await store.close()
+
+        return asyncio.run(verify())
+
+
+def flat(body: str) -> dict[str, str]:
+    """A txt answer through a strict INI reader; sections folded, the first value of a key wins."""
+    parser = configparser.ConfigParser(interpolation=None, strict=True)
+    parser.read_string(body)
+    found: dict[str, str] = {}
+    for section in parser.sections():
+        for key, value in parser.items(section):
+            found.setdefault(key, value)
+    return found
+
+
+def until(look: Callable[[], Found | None], seconds: float) -> Found:
+    """The first thing found; fails after `seconds`."""
+    ends_at = time.monotonic() + seconds
+    while time.monotonic() < ends_at:
+        found = look()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"not within {seconds} s")
