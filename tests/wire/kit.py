@@ -1,4 +1,4 @@
-"""What the wire tests share: requests, outcomes, and the strict readers that answers must please."""
+"""What the wire tests share: requests, outcomes, and the strict readers of answers."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from tests.wire.kit import (
     GOOD_JSON,
     HTTP,
     JSON,
+    JSON_ASP,
     JSON_SERVICE,
     form_call,
     json_call,
@@ -273,3 +274,8 @@ def test_the_secrets_of_a_call_do_not_show_in_its_repr():
 def test_credentials_in_the_query_are_seen():
     assert HTTP.read(request("/http_in5.asp", "http_password=x")).credentials.in_query
     assert not form_call(GOOD_FORM).credentials.in_query
+
+
+def test_json_in_a_form_field_has_the_same_limit():
+    body = "json=" + json.dumps(GOOD_FORM | {"x": "a" * 65_536})
+    assert JSON_ASP.read(request("/json_in5.asp", body=body, content_type=FORM)).error == "BAD_JSON"
