@@ -10,7 +10,7 @@ import aiohttp
 import structlog
 from yarl import URL
 
-from kodgate.web.asgi import Header, Receive, Scope, Send, answer_text, read_body
+from kodgate.web.asgi import Header, Receive, Scope, Send, answer_text, drop, read_body
 
 log = structlog.get_logger("kodgate.web")
 
@@ -84,8 +84,9 @@ class Inbox:
         except (aiohttp.ClientError, TimeoutError) as error:
             log.info("inbox_unreachable", error=type(error).__name__)
             if begun:
-                raise
-            await answer_text(send, 502, "The sandbox does not answer. Is it running?\n")
+                drop(scope)
+            else:
+                await answer_text(send, 502, "The sandbox does not answer. Is it running?\n")
 
     def _client(self) -> aiohttp.ClientSession:
         if self._session is None:
