@@ -80,6 +80,10 @@ class Caller:
         with urllib.request.urlopen(request, timeout=20) as answer:
             return json.loads(answer.read())
 
+    def truth(self, kind: str) -> list[dict[str, Any]]:
+        """What the sandbox really did: fee, send, delivered, read, sms, ..."""
+        return [entry for entry in self.control("/log") if entry["kind"] == kind]
+
     def until_final(self, packet_id: str, seconds: float = 40) -> list[dict[str, str]]:
         """The packet's messages once the newest has ended."""
 

@@ -56,7 +56,7 @@ def test_an_unread_code_is_refunded_and_leaves_by_sms_in_the_same_packet(alice: 
     assert sms["message"] == telegram["message"] == sent["code"]
     assert "delivered_date" in sms
     _check_charge_refund_charge(alice)
-    texts = [entry["text"] for entry in alice.control("/log")["sms"]]
+    texts = [entry["text"] for entry in alice.truth("sms")]
     assert texts == [f"Код: {sent['code']}"]
 
 
@@ -93,7 +93,7 @@ def test_without_to_sms_an_unread_code_is_refunded_and_that_is_all(alice: Caller
     messages = alice.until_final(sent["packet_id"])
     assert [m["result_id"] for m in messages] == ["7"]
     assert alice.post("/http_credit.asp") == "1000,00"
-    assert alice.control("/log")["sms"] == []
+    assert alice.truth("sms") == []
 
 
 PHONES = {
@@ -126,7 +126,7 @@ def test_every_scripted_phone_ends_as_its_script_says(alice: Caller) -> None:
     assert alice.problems() == []
     orphans = alice.rows("select count(*) from transfer where kind = 'provider_orphan_fee'")
     assert orphans[0][0] <= 1
-    arrived = [x for x in alice.control("/log")["telegram"] if x["phone"] == "70000000010"]
+    arrived = [x for x in alice.truth("send") if x["phone"] == "70000000010"]
     assert len(arrived) == 1
 
 
@@ -138,7 +138,7 @@ def test_a_code_read_from_the_banner_and_typed_stops_the_timer(alice: Caller) ->
     assert right["state"] == "Confirmed"
     messages = alice.until_final(sent["packet_id"])
     assert [m["result_id"] for m in messages] == ["6"]
-    assert alice.control("/log")["sms"] == []
+    assert alice.truth("sms") == []
     assert alice.post("/http_credit.asp") == "997,90"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import os
 import secrets
@@ -23,6 +24,7 @@ from kodgate.engine.clock import Clock
 from kodgate.sandbox.config import SandboxConfig, to_json
 from kodgate.web import app, logs
 
+READY_FILE = "ready.json"
 READY_S = 20.0
 CHILD_STOP_S = 4.0
 TOKEN = "sandbox"
@@ -72,8 +74,10 @@ async def _up(config: Config, ports: SandboxPorts) -> None:
             assert account is not None
             typer.echo(_screen(config, gateway.ports, sandbox.ports, secret, account.balance))
             sys.stdout.flush()
+            _write_ready(config.data / READY_FILE, gateway.ports, sandbox.ports)
             await gateway.run(until=stopped, child=sandbox.process)
         finally:
+            (config.data / READY_FILE).unlink(missing_ok=True)
             await gateway.stop()
     finally:
         await sandbox.stop()
@@ -105,6 +109,14 @@ def _with_sandbox(config: Config, ports: SandboxPorts) -> Config:
         }
     )
     return config.model_copy(update={"telegram": telegram})
+
+
+def _write_ready(path: Path, ports: app.Ports, sandbox: SandboxPorts) -> None:
+    """For scripts that start us: the ports, in one piece, once everything listens."""
+    found = dataclasses.asdict(ports) | dataclasses.asdict(sandbox)
+    written = path.with_suffix(".new")
+    written.write_text(json.dumps(found) + "\n", "ascii")
+    written.rename(path)
 
 
 class Sandbox:

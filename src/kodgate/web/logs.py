@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 
 STRUCK = "[secret]"
-SECRET_LENGTH_MIN = 6
+SECRET_LENGTH_MIN = 12
 """Shorter values are not searched for: they would strike out innocent text."""
 
 _secrets: set[str] = set()
