@@ -35,6 +35,9 @@ class Clock:
     def now(self) -> int:
         return self.at
 
+    def after_real(self, seconds: float) -> int:
+        return self.at + int(seconds * 1000 * self.scale)
+
 
 @dataclass
 class Step:

@@ -173,6 +173,13 @@ async def test_while_reports_of_reads_arrive_only_the_deadline_polls() -> None:
         assert (await b.poll()).poll_at is None
 
 
+async def test_a_message_that_may_not_have_been_sent_is_polled_even_then() -> None:
+    async with bench(callback_url="https://gate.example/cb") as b:
+        await report_read(b)
+        stand(b, None)
+        assert (await b.poll()).poll_at == NOW + 1 * S
+
+
 async def test_reports_that_ceased_let_polls_go_on() -> None:
     async with bench(callback_url="https://gate.example/cb") as b:
         await report_read(b)

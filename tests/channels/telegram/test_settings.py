@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
+from kodgate.channels import Setup, load
 from kodgate.channels.telegram import TelegramSettings
+
+from .fake import Clock
 
 GOOD: dict[str, Any] = {"token": "canary-token"}
 
@@ -60,3 +63,20 @@ def test_a_bad_setting_is_refused_by_name_without_its_value(name: str, value: An
     with pytest.raises(ValueError, match=name) as refused:
         TelegramSettings(**(GOOD | {name: value}))
     assert "canary" not in str(refused.value)
+
+
+def setup(settings: dict[str, Any]) -> Setup:
+    return Setup(
+        clock=Clock(), settings=settings, profiles=(), on_call=lambda method, outcome, seconds: None
+    )
+
+
+def test_the_channel_is_found_by_its_name() -> None:
+    channel = load()["telegram"](setup(GOOD | {"concurrency": 7}))
+    assert channel is not None
+    assert (channel.name, channel.family, channel.attempts_max) == ("telegram", "messenger", 3)
+    assert channel.room() == 7
+
+
+def test_without_a_token_there_is_no_such_channel() -> None:
+    assert load()["telegram"](setup({"token": "", "base_url": "nonsense"})) is None

@@ -3,10 +3,9 @@
 from kodgate.channels import Setup
 from kodgate.channels.telegram.channel import TelegramChannel
 from kodgate.channels.telegram.settings import TelegramSettings
-from kodgate.channels.telegram.upstream import Clock, OnCall
+from kodgate.channels.telegram.upstream import OnCall
 
-__all__ = ["CHANNEL", "NAME", "Clock", "OnCall", "TelegramChannel", "TelegramSettings"]
-
+__all__ = ["CHANNEL", "NAME", "OnCall", "TelegramChannel", "TelegramSettings"]
 
 NAME = TelegramChannel.name
 

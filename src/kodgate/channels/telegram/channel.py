@@ -6,12 +6,12 @@ import asyncio
 import secrets
 from collections.abc import Mapping
 
-from kodgate.channels import Delivery, Health, Journal, Sink
+from kodgate.channels import Clock, Delivery, Health, Journal, Sink
 from kodgate.channels.telegram import api, rules
 from kodgate.channels.telegram.api import Answer, Lost, Method, Status
 from kodgate.channels.telegram.attempt import CLAIMS_MAX, Attempt
 from kodgate.channels.telegram.settings import TelegramSettings
-from kodgate.channels.telegram.upstream import Clock, OnCall, Upstream, real_s, said, words
+from kodgate.channels.telegram.upstream import OnCall, Upstream, real_s, said, words
 from kodgate.core.types import Observation
 
 LAST_LOOK_S = 5.0

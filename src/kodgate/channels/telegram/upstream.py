@@ -7,11 +7,10 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol
 
 import structlog
 
-from kodgate.channels import Delivery
+from kodgate.channels import Clock, Delivery
 from kodgate.channels.telegram import rules
 from kodgate.channels.telegram.api import Action, Answer, Lost, Method, Refused, Status
 from kodgate.channels.telegram.gates import Breaker, Budget, FloodGate, Outage
@@ -27,17 +26,6 @@ OnCall = Callable[[str, str, float], None]
 _OUTCOMES: dict[type[Answer], str] = {Status: "ok", Refused: "refused", Lost: "lost"}
 _LONG_NUMBER = re.compile(r"[0-9]{7,}")
 _log = structlog.get_logger(__name__)
-
-
-class Clock(Protocol):
-    """The business clock (D8)."""
-
-    @property
-    def scale(self) -> float:
-        """How many business seconds pass in a real one."""
-
-    def now(self) -> int:
-        """Milliseconds."""
 
 
 def real_s() -> float:
@@ -66,7 +54,7 @@ class Upstream:
 
     def after_real(self, seconds: float) -> int:
         """The business instant that many real seconds from now: back-off is not scaled (D8)."""
-        return self.now() + math.ceil(seconds * 1000 * self._clock.scale)
+        return self._clock.after_real(seconds)
 
     def cost(self, delivery: Delivery, status: Status | None = None) -> int:
         """What Telegram says that it took, else what the tariff or the settings expect."""
@@ -138,7 +126,8 @@ class Upstream:
             if status.refunded or status.word not in rules.REFUNDABLE:
                 return None
             return rules.look_after_end(delivery.final_at, now)
-        return self.news_at(delivery, rules.next_look(delivery, now))
+        at = rules.next_look(delivery, now)
+        return self.news_at(delivery, at) if status.word else at
 
     def news_at(self, delivery: Delivery, at: int | None) -> int | None:
         """Only the deadline's poll while reports arrive (D9). Which words Telegram reports is not
