@@ -211,6 +211,15 @@ def test_user_mess_id_is_told_only_when_it_was_given(user_id, has):
 # Refusals
 
 
+@pytest.mark.parametrize(
+    ("user_id", "told"), [("77", "77"), (77, "77"), ("", None), ("a\nb", None), ("ж", None)]
+)
+def test_a_refused_json_send_names_the_callers_id_if_it_is_one(user_id, told):
+    call = json_call({"user_mess_id": user_id, "mode": "5"})
+    found = json.loads(JSON_SERVICE.render_refusal(call, refusal("BAD_MODE"), DEFAULTS).body)
+    assert found.get("userMessId") == told
+
+
 @pytest.mark.parametrize("name", EVERY_ERROR)
 def test_a_refused_send_is_told_in_both_sections_and_without_a_message(name):
     answer = HTTP.render_refusal(SEND["txt"], refusal(name), DEFAULTS)

@@ -159,11 +159,14 @@ class JsonService(Unrouted):
         )
 
     def render_refusal(self, call: Call, refusal: Refusal, settings: AccountSettings) -> HttpAnswer:
-        """No other fields than these (W-69), but for the first packet's id of error 19 (D14)."""
+        """No other fields than these (W-69), but for the first packet's id of error 19 (D14).
+
+        The caller's own id is told whatever was wrong with the rest of the request.
+        """
         packet = {} if refusal.packet_id is None else {"pakage": str(refusal.packet_id)}
         return json_answer(
             {
-                **_user_id(refusal.user_message_id),
+                **_user_id(refusal.user_message_id or _given_user_id(call)),
                 "systemId": NO_SYSTEM_ID,
                 "state": REJECTED,
                 "error": refusal.error.en,
@@ -181,6 +184,13 @@ _OK = {"error": OK.en, "errcode": NO_ERROR}
 def _user_id(given: str | None) -> dict[str, str]:
     """Only when it was given (W-70, O-19a)."""
     return {} if given is None else {"userMessId": given}
+
+
+def _given_user_id(call: Call) -> str | None:
+    try:
+        return parameters.text_user_id(call.parameters.get("user_message_id", ""))
+    except Refused:
+        return None
 
 
 def _delivered(message: MessageStatus, settings: AccountSettings) -> dict[str, str]:

@@ -114,7 +114,9 @@ def _pairs(
 
 
 def _text(raw: bytes, charsets: tuple[str, ...]) -> str:
-    plain = unquote_to_bytes(raw.replace(b"+", b" "))
+    plain = raw.replace(b"+", b" ")
+    if b"%" in plain:
+        plain = unquote_to_bytes(plain)
     for name in charsets:
         try:
             return plain.decode(name)
@@ -133,7 +135,7 @@ def collect(pairs: Iterable[tuple[str, str, bool]], names: Mapping[str, str]) ->
     in_query: set[str] = set()
     error: str | None = None
     for spelling, raw, from_query in pairs:
-        name = names.get(word(_BLANK.sub("", spelling)))
+        name = names.get(spelling) or names.get(word(_BLANK.sub("", spelling)))
         if name is None:
             continue
         value = raw if name == "password" else raw.strip(_BLANKS)
