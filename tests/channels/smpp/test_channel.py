@@ -369,6 +369,20 @@ async def test_the_window_is_never_exceeded(smsc, open_channel, numbered, claim,
     assert {len(peer.of(p.SubmitSm)) for peer in smsc.peers} == {10}
 
 
+async def test_a_message_that_waits_too_long_for_its_place_goes_back_unsent(
+    smsc, open_channel, numbered, claim, wait_until, monkeypatch
+):
+    monkeypatch.setattr("kodgate.channels.smpp.PLACE_S", 0.05)
+    smsc.on_submit = never
+    channel = await open_channel(smsc, window=1, answer_timeout_s=0.2)
+    first = asyncio.create_task(channel.send(numbered(1), claim()))
+    await wait_until(lambda: smsc.submits)
+    second = await channel.send(numbered(2), claim())
+    assert second.later_at is not None
+    assert (await first).retry_at is not None
+    assert len(smsc.submits) == 1
+
+
 async def test_the_speed_limit_is_shared_by_the_binds(smsc, open_channel, numbered, claim):
     loop = asyncio.get_running_loop()
     channel = await open_channel(smsc, binds=2, tps=40)
@@ -608,6 +622,36 @@ async def test_a_probe_of_nobody_fails(smsc):
     with pytest.raises(OSError):
         await probe(profile(smsc))
     await smsc.start()
+
+
+async def test_a_probe_of_a_provider_that_hangs_up_or_says_nothing_fails(smsc, monkeypatch):
+    async def nothing(peer, pdu):
+        pass
+
+    monkeypatch.setattr(smsc, "_take", nothing)
+    with pytest.raises(OSError, match="no answer in time"):
+        await probe(profile(smsc, answer_timeout_s=0.1))
+
+    async def hang_up(peer, pdu):
+        peer.drop()
+
+    monkeypatch.setattr(smsc, "_take", hang_up)
+    with pytest.raises(OSError, match="bind"):
+        await probe(profile(smsc))
+
+
+async def test_a_password_that_does_not_fit_is_told_not_shown(smsc, tmp_path):
+    (tmp_path / "password").write_text("hunter2-hunter2")
+    made = RouteProfile(
+        name="r1",
+        host="127.0.0.1",
+        port=smsc.port,
+        system_id="alice",
+        password_file=str(tmp_path / "password"),
+    )
+    with pytest.raises(OSError, match="password: more than 8 octets") as caught:
+        await probe(made)
+    assert "hunter2" not in str(caught.value)
 
 
 async def test_no_secret_reaches_the_log(

@@ -45,6 +45,12 @@ def test_the_password_is_shown_nowhere() -> None:
     assert "hunter2" not in save(made, masked=True)
 
 
+def test_a_value_that_does_not_fit_is_not_quoted() -> None:
+    with pytest.raises(ValueError) as caught:
+        p.encode(p.BindTransceiver(sequence=1, system_id="alice", password="пароль"))
+    assert "п" not in str(caught.value)
+
+
 def test_a_password_may_come_from_a_file(tmp_path) -> None:
     (tmp_path / "password").write_text("hunter2\n")
     assert profile(password_file=str(tmp_path / "password")).secret() == "hunter2"
@@ -88,6 +94,7 @@ def test_a_password_may_come_from_a_file(tmp_path) -> None:
         ({"errors": {"٤": "closed"}}, "errors"),
         ({"errors": {"ESME_NONE": "closed"}}, "errors"),
         ({"errors": {"0x400": "maybe"}}, "errors"),
+        ({"errors": {"0x400": "accepted"}}, "errors"),
         ({"verify": False}, "unknown: verify"),
     ],
 )

@@ -16,7 +16,7 @@ from kodgate.channels.smpp.link import Link
 from kodgate.channels.smpp.names import Status, status_name
 from kodgate.channels.smpp.pdu import DataSm, DeliverSm, Pdu, SubmitSmResp
 from kodgate.channels.smpp.route import Ambiguity, Outcome, RouteProfile, load
-from kodgate.channels.smpp.session import NotSent, Unanswered
+from kodgate.channels.smpp.session import NotSent, Unanswered, Unfit
 from kodgate.core.types import Booking, BookingKind, Event, Observation, Reason
 
 log = structlog.get_logger()
@@ -27,6 +27,9 @@ ATTEMPTS_MAX = 2
 
 LOST_LINK_S = 30.0
 """A link that was bound, or made, this recently counts as live: it is being bound (again)."""
+
+PLACE_S = 8.0
+"""How long a message may wait for its place and turn; then it goes back before its lease ends."""
 
 AGAIN_S = 1.0
 """After "not now", or no answer: when the message is tried again; real seconds."""
@@ -122,9 +125,13 @@ class SmppChannel:
     async def _send_over(
         self, carrier: Carrier, link: Link, delivery: Delivery, journal: Journal
     ) -> Observation:
+        loop = asyncio.get_running_loop()
+        give_up_at = loop.time() + PLACE_S
         try:
             async with link.slot():
                 await carrier.pace.turn()
+                if loop.time() > give_up_at:
+                    return self._later(delivery, AGAIN_S, "not sent: no place in the window")
                 if (delivery.answered and delivery.attempt > 1) or not await journal.may_go_on():
                     return self._later(delivery, 0, "not sent: claim or packet is over")
                 answer = await link.submit(
@@ -135,7 +142,7 @@ class SmppChannel:
             return self._later(delivery, AGAIN_S, f"not sent: {error}")
         except Unanswered as error:
             return self._ambiguous(carrier, delivery, str(error))
-        except ValueError as error:
+        except Unfit as error:
             return self._rejected(delivery, None, str(error))
         return self._answered(carrier, delivery, answer)
 

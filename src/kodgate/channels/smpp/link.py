@@ -32,7 +32,7 @@ from kodgate.channels.smpp.pdu import (
     reply,
 )
 from kodgate.channels.smpp.route import BindType, RouteProfile
-from kodgate.channels.smpp.session import NotSent, Session, Unanswered
+from kodgate.channels.smpp.session import NotSent, Session, Unanswered, Unfit
 
 log = structlog.get_logger()
 
@@ -77,6 +77,10 @@ class BindRefused(Exception):
         self.status = status
 
 
+_BIND_FAILURES = (OSError, BindRefused, NotSent, Unanswered, Unfit)
+"""TimeoutError and TLS errors are OSErrors."""
+
+
 def tls_context(profile: RouteProfile) -> ssl.SSLContext | None:
     """Verification is always on (S-104). Raises OSError for an unreadable `ca_file`."""
     if not profile.tls:
@@ -89,7 +93,7 @@ def tls_context(profile: RouteProfile) -> ssl.SSLContext | None:
 async def open_session(
     profile: RouteProfile, mode: Mode, on_request: Callable[[Session, Pdu], None]
 ) -> Session:
-    """Connects and binds. Raises OSError, TimeoutError, BindRefused, Unanswered, ValueError."""
+    """Connects and binds. Raises OSError, BindRefused, NotSent, Unanswered, Unfit."""
     loop = asyncio.get_running_loop()
     context = tls_context(profile)
     async with asyncio.timeout(profile.connect_timeout_s):
@@ -118,10 +122,13 @@ async def open_session(
 
 
 async def probe(profile: RouteProfile) -> None:
-    """Binds and unbinds once, for `route test` and `doctor`. Raises as `open_session` does."""
+    """Binds and unbinds once, for `route test` and `doctor`. Raises BindRefused, OSError."""
     modes = (Mode.TRX,) if profile.bind_type is BindType.TRX else (Mode.TX, Mode.RX)
     for mode in modes:
-        session = await open_session(profile, mode, _not_now)
+        try:
+            session = await open_session(profile, mode, _not_now)
+        except (NotSent, Unanswered, Unfit) as error:
+            raise ConnectionError(f"bind: {error}") from None
         await _unbind(session)
 
 
@@ -196,12 +203,16 @@ class Link:
     async def submit(self, build: Callable[[int], SubmitSm], *, late: Callable[[Pdu], None]) -> Pdu:
         """Writes a submit, `build(sequence)`, and waits for its answer or its nack.
 
-        Raises NotSent, Unanswered, ValueError (a value that does not fit its field).
+        Raises NotSent, Unanswered, Unfit.
         """
         session = self._session
         if session is None or not self.bound:
             raise NotSent(self.why or "stopping")
-        return await session.request(build(session.next_sequence()), late=late)
+        try:
+            pdu = build(session.next_sequence())
+        except ValueError as error:
+            raise Unfit(str(error)) from None
+        return await session.request(pdu, late=late)
 
     async def stop(self) -> None:
         """Waits a little for answers and receipts, unbinds, closes."""
@@ -230,7 +241,7 @@ class Link:
             began = loop.time()
             try:
                 self._session = await open_session(self.profile, self.mode, self._on_request)
-            except (OSError, TimeoutError, BindRefused, NotSent, Unanswered, ValueError) as error:
+            except _BIND_FAILURES as error:
                 self._failed(error)
             else:
                 self._bound_now()

@@ -54,7 +54,10 @@ class Text:
         return (self.name,)
 
     def write(self, pdu: Any, out: bytearray) -> None:
-        octets = getattr(pdu, self.name).encode("latin-1")
+        try:
+            octets = getattr(pdu, self.name).encode("latin-1")
+        except UnicodeEncodeError:  # its own words would quote the value
+            raise ValueError(f"{self.name}: a character is outside latin-1") from None
         if len(octets) >= self.size or b"\0" in octets:
             raise ValueError(f"{self.name}: more than {self.size - 1} octets, or a NUL")
         out += octets

@@ -159,7 +159,7 @@ class RouteProfile:
     def secret(self) -> str:
         """The password, from its file where one is named. Raises OSError."""
         if self.password_file:
-            return Path(self.password_file).read_text(encoding="utf-8").strip()
+            return Path(self.password_file).read_text(encoding="ascii", errors="replace").strip()
         return self.password
 
 
@@ -185,7 +185,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "validity_s": (30, 86_400),
     "window": (1, 10_000),
     "tps": (0, 100_000),
-    "answer_timeout_s": (0.05, 60),
+    "answer_timeout_s": (0.05, 15),  # with the wait for a place, well inside a claim's lease
     "enquire_link_s": (0.05, 600),
     "connect_timeout_s": (0.05, 60),
     "priority": (1, 100),
@@ -257,11 +257,11 @@ def _errors(value: Any) -> Mapping[int, Outcome]:
     """`{"0x400": "closed", "1025": "throttle", "ESME_RINVDSTADR": "no_route"}`."""
     if not isinstance(value, dict):
         raise ValueError("errors: must be an object")
-    words = {each.value for each in Outcome}
+    words = [each.value for each in Outcome if each is not Outcome.ACCEPTED]
     found: dict[int, Outcome] = {}
     for key, word in value.items():
         if not isinstance(word, str) or word not in words:
-            raise ValueError(f"errors: {key}: must be one of {', '.join(Outcome)}")
+            raise ValueError(f"errors: {key}: must be one of {', '.join(words)}")
         found[_status(key)] = Outcome(word)
     return found
 

@@ -34,6 +34,10 @@ class Unanswered(Exception):
     """The request was written, and whether it was taken is not known."""
 
 
+class Unfit(Exception):
+    """The request cannot be written at all: a value does not fit its field."""
+
+
 class _Waiting:
     """A request on its way."""
 
@@ -134,10 +138,13 @@ class Session(asyncio.Protocol):
     async def request(self, pdu: Pdu, *, late: Callable[[Pdu], None] | None = None) -> Pdu:
         """Writes a request and waits for its answer, or for a generic_nack of it.
 
-        `late` gets an answer that comes after the time limit. Raises NotSent, Unanswered, and
-        ValueError for a value that does not fit.
+        `late` gets an answer that comes after the time limit. Raises NotSent, Unanswered, Unfit.
         """
-        if not self.send(pdu):
+        try:
+            written = self.send(pdu)
+        except ValueError as error:
+            raise Unfit(str(error)) from None
+        if not written:
             raise NotSent(self.why or "not connected")
         waiting = _Waiting(pdu.command, self._loop.create_future(), late)
         waiting.timer = self._loop.call_later(self._answer_timeout_s, self._expire, pdu.sequence)
