@@ -333,3 +333,15 @@ def kill_after(url: str, lines: int) -> list[int]:
     whole = "".join(told) + rest
     complete = whole[: whole.rindex("\n")]
     return [int(line) for line in complete.split("\n")]
+
+
+async def test_a_reader_that_failed_connects_anew(store: SqliteStore) -> None:
+    await account(store)
+
+    def fail(db: sqlite3.Connection) -> None:
+        db.execute("select nothing from nowhere")
+
+    for _ in range(2 * sqlite.READERS):
+        with pytest.raises(Unavailable):
+            await store._read(fail)
+    assert await store.account("alice") is not None

@@ -91,7 +91,8 @@ class Unit:
         """In the order of `rows.MESSAGE`; only a lease has a holder."""
         message = self.message(message_id)
         node = None if message.lease_until is None else self.loaded.nodes[message_id]
-        return rows.message_row(message, self.loaded.packet_of[message_id], node)
+        packet_id = self.loaded.packet_of[message_id]
+        return rows.message_row(message, packet_id, message_id=message_id, node=node)
 
     def claim(
         self, message_id: int, *, node: str, at: int, lease_until: int, attempts_max: int

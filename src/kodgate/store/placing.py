@@ -64,10 +64,12 @@ class Placing:
         if refused is not None:
             return refused
         placed = self._number(order, funds)
-        message = self._message(order, placed.message_id)
-        self._store(order, placed, message)
+        message = _first_message(order)
+        held = 0 if order.test else ledger.hold(order.plan, 0, reserve=order.reserve)
+        self._store(order, placed, message, held)
         if not order.test:
-            self._charge(order, funds, placed, message)
+            self._charge(order, funds, placed, message, held)
+            self._remember(order, placed)
         return placed
 
     def _refusal(self, order: Order, funds: Funds) -> NotPlaced | None:
@@ -103,21 +105,7 @@ class Placing:
         self.known.message_id += 1
         return placed
 
-    def _message(self, order: Order, message_id: int) -> Message:
-        message = replace(life.new_message(order.plan, 1, order.at), id=message_id)
-        if not order.test:
-            return message
-        return replace(
-            message,
-            state=State.CONFIRMED,
-            final_at=order.at,
-            decide_at=None,
-            due_at=None,
-            task=None,
-        )
-
-    def _store(self, order: Order, placed: Placed, message: Message) -> None:
-        held = 0 if order.test else ledger.hold(order.plan, 0, reserve=order.reserve)
+    def _store(self, order: Order, placed: Placed, message: Message, held: int) -> None:
         self.rows.packets.append(
             (
                 placed.packet_id,
@@ -145,13 +133,18 @@ class Placing:
                 message.final_at,
             )
         )
-        self.rows.messages.append(rows.message_row(message, placed.packet_id, None))
+        self.rows.messages.append(
+            rows.message_row(message, placed.packet_id, message_id=placed.message_id)
+        )
 
-    def _charge(self, order: Order, funds: Funds, placed: Placed, message: Message) -> None:
-        held = ledger.hold(order.plan, 0, reserve=order.reserve)
+    def _charge(
+        self, order: Order, funds: Funds, placed: Placed, message: Message, held: int
+    ) -> None:
         transfer = ledger.charge(order.account_id, message)
-        self.known.funds[order.account_id] = replace(
-            funds, balance=placed.balance_after, held=funds.held + held
+        self.known.funds[order.account_id] = Funds(
+            balance=placed.balance_after,
+            held=funds.held + held,
+            credit_limit=funds.credit_limit,
         )
         self.rows.touched.add(order.account_id)
         self.rows.transfers.append(
@@ -164,7 +157,6 @@ class Placing:
                 message_id=placed.message_id,
             )
         )
-        self._remember(order, placed)
 
     def _remember(self, order: Order, placed: Placed) -> None:
         if order.user_message_id is not None and order.unique_days is not None:
@@ -173,6 +165,16 @@ class Placing:
             self.rows.unique_ids.append((*key, placed.packet_id, order.at))
         self.known.live[order.code_digest].append((order.at + order.ttl_s * 1000, None))
         self.known.recent[order.phone_digest, order.account_id].append(order.at)
+
+
+def _first_message(order: Order) -> Message:
+    """With test=1 it has already arrived, and nothing is to be done with it (O-31)."""
+    message = life.new_message(order.plan, 1, order.at)
+    if not order.test:
+        return message
+    return replace(
+        message, state=State.CONFIRMED, final_at=order.at, decide_at=None, due_at=None, task=None
+    )
 
 
 def transfer_row(

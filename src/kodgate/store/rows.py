@@ -71,10 +71,12 @@ def plan_of(text: str) -> Plan:
     )
 
 
-def message_row(message: Message, packet_id: int, node: str | None) -> tuple[Any, ...]:
-    """In the order of `MESSAGE`."""
+def message_row(
+    message: Message, packet_id: int, *, message_id: int, node: str | None = None
+) -> tuple[Any, ...]:
+    """In the order of `MESSAGE`; `node`: who holds its lease."""
     return (
-        message.id,
+        message_id,
         packet_id,
         message.num,
         message.channel,

@@ -288,6 +288,7 @@ class SqliteStore:
             finally:
                 db.rollback()
         except sqlite3.OperationalError as error:
+            self._connections.db = None  # the next read connects anew
             raise Unavailable(error.sqlite_errorname) from error
 
     def _reader(self) -> sqlite3.Connection:
