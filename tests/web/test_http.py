@@ -269,6 +269,20 @@ async def test_a_client_that_closed_its_half_still_gets_its_answer():
         assert (await raw.rest()).endswith(b"/smuggled ")
 
 
+async def test_a_half_closed_client_gets_what_it_asked_for_whole():
+    echo = Echo()
+
+    async def slow(scope, receive, send):
+        await asyncio.sleep(0.1)
+        await echo(scope, receive, send)
+
+    async with running(slow) as server, connected(server) as raw:
+        await raw.send(SECOND + SECOND + _post(b"Content-Length: 9", body=b"half"))
+        raw.writer.write_eof()
+        assert (await raw.rest()).count(b"HTTP/1.1 200 OK") == 2
+    assert len(echo.seen) == 2
+
+
 async def test_head_has_the_headers_and_no_body():
     async with running(Echo()) as server, connected(server) as raw:
         await raw.send(b"HEAD /a HTTP/1.1\r\nHost: gate\r\n\r\n")

@@ -131,9 +131,21 @@ class Connection(HttpToolsProtocol):
         """A client that only closed its sending half still gets its answer; a stream ends."""
         if self.closed or self.running is None or self.scheme == "https":
             return False
-        if self.running.chunked_encoding:
+        if self.running.chunked_encoding or not self._forget_unfinished():
             return False
-        self.cycle.keep_alive = False
+        self.deaf = True
+        last = self.pipeline[0][0] if self.pipeline else self.running
+        last.keep_alive = False
+        return True
+
+    def _forget_unfinished(self) -> bool:
+        """The rest of a request will not come. False: no other one is being answered."""
+        if self.phase is Phase.BODY and self.running is self.cycle:
+            return False
+        if self.phase is Phase.BODY and self.pipeline and self.pipeline[0][0] is self.cycle:
+            self.pipeline.popleft()
+        self.phase = Phase.IDLE
+        self.deadline = NEVER
         return True
 
     def close_politely(self) -> None:

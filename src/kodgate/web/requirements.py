@@ -27,6 +27,8 @@ class Limits:
     """How long a reader may leave our answer lying."""
     linger_s: float = 2.0
     """How long a closed connection is still read, so that the answer is not lost by a reset."""
+    handshake_s: float = 5.0
+    """For TLS to be agreed on."""
     line_max: int = 8192
     head_max: int = 16_384
     headers_max: int = 64
