@@ -6,6 +6,8 @@ import asyncio
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kodgate.web.requirements import Limits
 
@@ -193,6 +195,15 @@ BODIES = {
 }
 
 
+WHOLE = {
+    "get": SECOND,
+    "length": BODIES["by length"],
+    "length and CRLF": BODIES["by length with CRLF after it"],
+    "chunks": BODIES["in chunks"],
+    "trailers": BODIES["in chunks with trailers"],
+}
+
+
 @pytest.mark.parametrize("data", BODIES.values(), ids=BODIES.keys())
 async def test_bodies_are_read_whole(data):
     echo = Echo()
@@ -318,6 +329,24 @@ async def test_pipelined_bodies_keep_to_their_requests():
         for body in bodies:
             assert (await raw.answer()).body == b"/a " + body
         await writing
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+async def test_requests_read_the_same_however_the_network_cuts_them(data):
+    kinds = st.lists(st.sampled_from(sorted(WHOLE)), min_size=1, max_size=8)
+    chosen = data.draw(kinds)
+    stream = b"".join(WHOLE[kind] for kind in chosen)
+    cuts = sorted(data.draw(st.sets(st.integers(1, len(stream) - 1), max_size=12)))
+    echo = Echo()
+    async with running(echo) as server, connected(server) as raw:
+        for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
+            await raw.send(stream[start:end])
+            await asyncio.sleep(0)
+        for _ in chosen:
+            assert (await raw.answer()).status == 200
+    seen = [(method, body) for method, _, _, body in echo.seen]
+    assert seen == [("GET", b"") if kind == "get" else ("POST", b"hello") for kind in chosen]
 
 
 async def test_requests_in_line_are_bounded_while_the_first_one_is_slow():
