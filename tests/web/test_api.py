@@ -407,3 +407,27 @@ async def test_every_request_is_told_to_the_meters():
         ("http_in5.asp", 1),
     ]
     assert all(fact["seconds"] >= 0 for fact in seen)
+
+
+# Bodies on their way
+
+
+async def test_a_body_that_comes_in_pieces_is_one_request():
+    data = send_form()
+    async with api() as server, connected(server) as raw:
+        for start in range(0, len(data), 40):
+            await raw.send(data[start : start + 40])
+            await asyncio.sleep(0.002)
+        assert error_of(await raw.answer()) == 0
+
+
+async def test_a_caller_who_leaves_in_mid_body_has_asked_for_nothing():
+    async with api() as server:
+        async with connected(server) as raw:
+            await raw.send(send_form()[:-3])
+            await asyncio.sleep(0.05)
+            raw.writer.transport.abort()
+        async with asyncio.timeout(5):
+            while server.state.connections or server.state.tasks:
+                await asyncio.sleep(0.02)
+        assert server.desk.judged == []
