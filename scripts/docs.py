@@ -30,6 +30,7 @@ from kodgate.core.types import Event, Reason, RefundWord, State, Success
 from kodgate.engine.meters import Meters
 from kodgate.sandbox import control
 from kodgate.sandbox import phones as test_phones
+from kodgate.web.monitor import HttpMeters
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -256,12 +257,14 @@ def _spelling(option: Any) -> str:
 
 def metrics() -> str:
     rows = []
-    for meter in vars(Meters()).values():
-        if isinstance(meter, MetricWrapperBase):
-            (family,) = meter.describe()
-            name = f"{family.name}_total" if family.type == "counter" else family.name
-            labels = ", ".join(f"`{label}`" for label in meter._labelnames)
-            rows.append((f"`{name}`", family.type, labels, family.documentation))
+    registry = Meters().registry
+    HttpMeters(registry, version="")
+    for meter in registry._collector_to_names:
+        assert isinstance(meter, MetricWrapperBase)
+        (family,) = meter.describe()
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        labels = ", ".join(f"`{label}`" for label in meter._labelnames)
+        rows.append((f"`{name}`", family.type, labels, family.documentation))
     return table(("Metric", "Type", "Labels", "What it says"), rows)
 
 
