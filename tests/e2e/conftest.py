@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from bench.gateway import Gateway
 from tests.e2e.caller import Caller
 

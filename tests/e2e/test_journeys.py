@@ -5,7 +5,6 @@ from __future__ import annotations
 import urllib.request
 
 import pytest
-
 from bench.gateway import Gateway
 from tests.e2e.caller import Caller, flat, until
 
@@ -42,9 +41,7 @@ def test_a_code_is_read_in_telegram_and_charged_once(alice: Caller) -> None:
 
 def test_the_inbox_shows_the_code_that_was_answered(alice: Caller) -> None:
     sent = alice.send("79123456789")
-    until(
-        lambda: sent["code"] in _get(f"http://127.0.0.1:{alice.gateway.wire}/inbox"), 10
-    )
+    until(lambda: sent["code"] in _get(f"http://127.0.0.1:{alice.gateway.wire}/inbox"), 10)
 
 
 def test_an_unread_code_is_refunded_and_leaves_by_sms_in_the_same_packet(alice: Caller) -> None:
@@ -122,7 +119,9 @@ def test_every_scripted_phone_ends_as_its_script_says(alice: Caller) -> None:
     assert {p: [m["result_id"] for m in messages] for p, messages in ended.items()} == PHONES
     for phone, messages in ended.items():
         paid = messages[-1]["message_cost"]
-        assert paid == ("0.00" if phone in REFUNDED_SMS else "2.10" if len(messages) == 1 else "4.20")
+        assert paid == (
+            "0.00" if phone in REFUNDED_SMS else "2.10" if len(messages) == 1 else "4.20"
+        )
     assert alice.problems() == []
     orphans = alice.rows("select count(*) from transfer where kind = 'provider_orphan_fee'")
     assert orphans[0][0] <= 1

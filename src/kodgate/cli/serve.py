@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 
+import uvloop
+
 from kodgate.cli.exits import SETUP, Failed
 from kodgate.config import Config
 from kodgate.web import app, logs
@@ -14,7 +16,7 @@ def main(config: Config) -> int:
     """Runs until SIGTERM or SIGINT; then stops cleanly within 6 seconds."""
     logs.configure(config.log.level, config.log.format)
     try:
-        asyncio.run(_serve(config))
+        uvloop.run(_serve(config))
     except app.SetupError as error:
         raise Failed(str(error), SETUP) from None
     return 0

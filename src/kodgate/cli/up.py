@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import typer
+import uvloop
 
 from kodgate.cli import demo
 from kodgate.cli.exits import SETUP, Failed
@@ -43,7 +44,7 @@ def main(config: Config, ports: SandboxPorts) -> int:
     """Runs until SIGTERM or SIGINT; a second start continues where the first ended."""
     logs.configure(config.log.level, config.log.format)
     try:
-        asyncio.run(_up(config, ports))
+        uvloop.run(_up(config, ports))
     except (app.SetupError, OSError) as error:
         raise Failed(str(error), SETUP) from None
     return 0

@@ -81,6 +81,19 @@ def log(tx: Tx, *, after: int, limit: int, phone: str, kind: str) -> list[dict[s
     ]
 
 
+def log_of(tx: Tx, phone: str, kinds: tuple[str, ...], limit: int) -> list[dict[str, Any]]:
+    """A phone's newest log lines of some kinds, newest first."""
+    places = ",".join("?" * len(kinds))
+    rows = tx.all(
+        f"SELECT at, data FROM log WHERE phone = ? AND kind IN ({places})"  # noqa: S608
+        " ORDER BY id DESC LIMIT ?",
+        phone,
+        *kinds,
+        limit,
+    )
+    return [{"at": row["at"]} | json.loads(row["data"]) for row in rows]
+
+
 def messages(tx: Tx, phone: str, limit: int) -> list[dict[str, Any]]:
     """A phone's messages of both channels, newest first."""
     telegram = tx.all(

@@ -73,7 +73,8 @@ async def sandbox(config: SandboxConfig) -> AsyncIterator[Running]:
         telegram = TelegramGateway(config, state, clock)
         inbox = Inbox(state, clock)
         workers = tuple(
-            asyncio.create_task(one) for one in (smsc.run(), reporter.run(), _steps(state, clock))
+            asyncio.create_task(one)
+            for one in (smsc.run(), reporter.run(), inbox.run(), _steps(state, clock))
         )
         stack.push_async_callback(_cancel, workers)
         telegram_port = await _serve(

@@ -27,7 +27,7 @@ CREATE TABLE IF NOT EXISTS requests (
   status TEXT, status_at INTEGER,
   verification TEXT, verification_at INTEGER, entered TEXT, wrong INTEGER NOT NULL DEFAULT 0
 ) STRICT;
-CREATE INDEX IF NOT EXISTS requests_phone ON requests (phone, id);
+CREATE INDEX IF NOT EXISTS requests_phone ON requests (phone, sent);
 CREATE TABLE IF NOT EXISTS steps (
   id INTEGER PRIMARY KEY, request INTEGER NOT NULL, at INTEGER NOT NULL, status TEXT NOT NULL
 ) STRICT;
@@ -44,7 +44,7 @@ CREATE TABLE IF NOT EXISTS sms (
   text TEXT NOT NULL, system_id TEXT NOT NULL, at INTEGER NOT NULL, state TEXT NOT NULL,
   done_at INTEGER, addresses TEXT NOT NULL
 ) STRICT;
-CREATE INDEX IF NOT EXISTS sms_phone ON sms (phone, id);
+CREATE INDEX IF NOT EXISTS sms_phone ON sms (phone, at);
 CREATE TABLE IF NOT EXISTS receipts (
   id INTEGER PRIMARY KEY AUTOINCREMENT, sms INTEGER NOT NULL, at INTEGER NOT NULL,
   state TEXT NOT NULL, tries INTEGER NOT NULL DEFAULT 0
@@ -65,6 +65,7 @@ CREATE TABLE IF NOT EXISTS log (
   id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, kind TEXT NOT NULL,
   phone TEXT NOT NULL, data TEXT NOT NULL
 ) STRICT;
+CREATE INDEX IF NOT EXISTS log_phone ON log (phone, kind, id);
 """
 
 FORGOTTEN = ("requests", "steps", "reports", "sms", "receipts", "scripts", "marks", "faults", "log")
