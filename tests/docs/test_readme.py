@@ -12,6 +12,8 @@ import pytest
 from bench.gateway import Gateway
 from tests.docs.tree import ROOT, page
 
+import kodgate
+
 PAGES = ("README.md", "README.ru.md", "docs/tutorials/first-code.md")
 BLOCK = re.compile(r"^```(?:console|bash)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
@@ -65,6 +67,18 @@ def test_the_page_is_answered_without_an_account_then_with_one(name: str, gatewa
         assert is_good(answer), f"{command}\n{answer}"
         match = re.search(r"packet_id = ([0-9]+)", answer)
         packet_id = match[1] if match else packet_id
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("name", PAGES[:2])
+def test_the_python_lines_send_a_code_and_wait_for_it(
+    name: str, gateway: Gateway, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if not hasattr(kodgate, "Client"):
+        pytest.skip("the client is not part of this checkout")
+    (lines,) = re.findall(r"^```python\n(.*?)^```", page(name), re.MULTILINE | re.DOTALL)
+    exec(here(lines, gateway), {"SECRET": gateway.secret})
+    assert re.match(r"[0-9]{6} ", capsys.readouterr().out)
 
 
 def is_good(answer: str) -> bool:
