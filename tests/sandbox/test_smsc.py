@@ -36,6 +36,7 @@ class Esme:
         self._client.set_message_received_handler(self._received)
         self._client.set_error_pdu_handler(lambda pdu: None)
         self._thread: threading.Thread | None = None
+        self._closing = False
 
     def bind(self, kind: str = TRX, system_id: str = "sandbox", password: str = "sandbox") -> None:
         self._client.connect()
@@ -50,6 +51,8 @@ class Esme:
             self._client.listen(auto_send_enquire_link=False)
         except (smpplib.exceptions.ConnectionError, OSError):
             self.order.append("closed")
+        except AttributeError:  # smpplib's reader, when its own disconnect() takes the socket away
+            assert self._closing
 
     def _answered(self, pdu: Any) -> None:
         self.order.append("answer")
@@ -83,6 +86,7 @@ class Esme:
         self.submit(phone)
 
     def close(self) -> None:
+        self._closing = True
         try:
             self._client.unbind()
         except Exception:

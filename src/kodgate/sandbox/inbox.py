@@ -204,7 +204,7 @@ def _last(tx: Tx) -> int:
 def _look(tx: Tx, phone: str) -> tuple[list[pages.Card], int]:
     """The cards of a page, and the log line up to which they are complete."""
     rows = tx.all(
-        "SELECT phone, max(id) AS id FROM (SELECT id, phone FROM log WHERE phone <> '' AND id > ?"
+        "SELECT phone, max(id) AS id FROM (SELECT id, phone FROM log WHERE phone <> '' AND kind <> 'fee' AND id > ?"
         " ORDER BY id DESC LIMIT ?) GROUP BY phone ORDER BY 2 DESC LIMIT ?",
         tx.fact("cleared") or 0,
         RECENT_MAX,
@@ -217,7 +217,8 @@ def _look(tx: Tx, phone: str) -> tuple[list[pages.Card], int]:
 def _changed(tx: Tx, after: int, phone: str) -> tuple[list[tuple[int, pages.Card]], int]:
     """Cards that changed after a log line, oldest first, and the line that was looked up to."""
     rows = tx.all(
-        "SELECT phone, max(id) AS id FROM log WHERE id > ? AND phone <> '' AND ? IN ('', phone)"
+        "SELECT phone, max(id) AS id FROM log WHERE id > ? AND phone <> '' AND kind <> 'fee'"
+        " AND ? IN ('', phone)"
         " GROUP BY phone ORDER BY 2 DESC LIMIT ?",
         max(after, tx.fact("cleared") or 0),
         phone,

@@ -92,9 +92,10 @@ def card(view: View, one: Card) -> str:
     )
     telegram, sms = (view.word(f"{c}:{n}") for c, n in zip(phones.KINDS, one.outcome, strict=True))
     name = escape(pretty(one.phone))
+    planned = f"{view.word('planned')}. " if one.planned else ""
     return f"""<article class="card" id="p{one.phone}" aria-labelledby="h{one.phone}">
 <header><h2 id="h{one.phone}"><a href="{view.link("/inbox", phone=one.phone)}">{name}</a></h2>
-<p class="muted">{f"{view.word('planned')}: " if one.planned else ""}{telegram}
+<p class="muted">{planned}{view.word("telegram")}: {telegram}
  <span aria-hidden="true">·</span> {view.word("sms")}: {sms}</p></header>
 <ol class="messages">{listed}</ol>
 {_next(view, one)}</article>"""
