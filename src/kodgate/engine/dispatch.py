@@ -224,7 +224,11 @@ class Dispatcher:
         if channel is None:
             return None
         settings = await self._settings_of(row.packet.account_id)
-        delivery = self._views.delivery(row, message, settings)
+        try:
+            delivery = self._views.delivery(row, message, settings)
+        except LookupError as error:  # its keys are gone; its deadline must be decided all the same
+            log.warning("not_asked", action="look", message_id=message.id, error=str(error))
+            return None
         try:
             async with asyncio.timeout(LAST_LOOK_S if last else LEASE_S):
                 seen = await channel.poll(delivery, last=last)
