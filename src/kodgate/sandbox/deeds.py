@@ -12,6 +12,11 @@ from kodgate.sandbox.state import FORGOTTEN, Tx
 
 LOG_MAX = 10_000
 """Lines of the log in one answer."""
+LOG_KEPT = 1_000_000
+"""Lines of the log on disk; older ones go, a slice at a time."""
+SLICE = 20_000
+OLD_MS = 7 * 86_400_000
+"""Ended messages older than that (business time) are forgotten at a start."""
 
 
 def newest(tx: Tx, phone: str) -> int | None:
@@ -53,6 +58,23 @@ def expire_now(tx: Tx, request_id: int, now: int, real: int) -> bool:
         return False
     tx.run("DELETE FROM steps WHERE request = ?", request_id)
     return True
+
+
+def trim_log(tx: Tx) -> None:
+    """Drops the oldest lines above what is kept; never so many that others wait for it."""
+    row = tx.one("SELECT min(id) AS low, max(id) AS high FROM log")
+    if row is not None and row["low"] is not None and row["high"] - row["low"] >= LOG_KEPT:
+        end = min(row["high"] - LOG_KEPT, row["low"] + SLICE)
+        tx.run("DELETE FROM log WHERE id <= ?", end)
+
+
+def forget_old(tx: Tx, now: int) -> None:
+    """Drops messages that ended long ago, so that a folder does not grow for years."""
+    old = now - OLD_MS
+    ended = "id NOT IN (SELECT request FROM steps) AND id NOT IN (SELECT request FROM reports)"
+    tx.run(f"DELETE FROM requests WHERE created < ? AND {ended}", old)  # noqa: S608
+    tx.run("DELETE FROM sms WHERE at < ? AND id NOT IN (SELECT sms FROM receipts)", old)
+    tx.run("DELETE FROM log WHERE at < ?", old)
 
 
 def reset(tx: Tx, credit: int) -> None:

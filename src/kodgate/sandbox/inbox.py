@@ -204,7 +204,8 @@ def _last(tx: Tx) -> int:
 def _look(tx: Tx, phone: str) -> tuple[list[pages.Card], int]:
     """The cards of a page, and the log line up to which they are complete."""
     rows = tx.all(
-        "SELECT phone, max(id) AS id FROM (SELECT id, phone FROM log WHERE phone <> '' AND kind <> 'fee' AND id > ?"
+        "SELECT phone, max(id) AS id FROM (SELECT id, phone FROM log"
+        " WHERE phone <> '' AND kind <> 'fee' AND id > ?"
         " ORDER BY id DESC LIMIT ?) GROUP BY phone ORDER BY 2 DESC LIMIT ?",
         tx.fact("cleared") or 0,
         RECENT_MAX,

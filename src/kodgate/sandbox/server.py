@@ -16,7 +16,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from kodgate.sandbox import ca, outcomes, proxy
+from kodgate.sandbox import ca, deeds, outcomes, proxy
 from kodgate.sandbox.config import Ports, SandboxConfig
 from kodgate.sandbox.control import Control
 from kodgate.sandbox.inbox import Inbox
@@ -28,6 +28,8 @@ from kodgate.sandbox.timing import Clock, keep
 
 STOP_S = 1.0
 """What requests under way get when the process is told to end; slow answers are cut off."""
+TRIM_S = 2.0
+"""Between two looks at the log's length; a slice each is more than a busy sandbox writes."""
 
 
 async def run(
@@ -67,14 +69,14 @@ async def sandbox(config: SandboxConfig) -> AsyncIterator[Running]:
     state = Durable(config.folder / "sandbox.sqlite")
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(state.close)
-        await state.do(lambda tx: _begin(tx, config.credit))
+        await state.do(lambda tx: _begin(tx, config.credit, clock.now()))
         smsc = Smsc(config, state, clock)
         reporter = Reporter(config.token, state, clock)
         telegram = TelegramGateway(config, state, clock)
         inbox = Inbox(state, clock)
         workers = tuple(
             asyncio.create_task(one)
-            for one in (smsc.run(), reporter.run(), inbox.run(), _steps(state, clock))
+            for one in (smsc.run(), reporter.run(), inbox.run(), _steps(state, clock), _trim(state))
         )
         stack.push_async_callback(_cancel, workers)
         telegram_port = await _serve(
@@ -97,7 +99,8 @@ async def sandbox(config: SandboxConfig) -> AsyncIterator[Running]:
         yield Running(ports=ports, workers=workers)
 
 
-def _begin(tx: Tx, credit: int) -> None:
+def _begin(tx: Tx, credit: int, now: int) -> None:
+    deeds.forget_old(tx, now)
     if tx.fact("credit") is None:
         tx.settle("credit", credit)
 
@@ -109,6 +112,13 @@ async def _steps(state: Durable, clock: Clock) -> None:
         return await state.do(lambda tx: outcomes.advance(tx, clock.now(), clock.real()))
 
     await keep(state.event("steps"), due, clock.until)
+
+
+async def _trim(state: Durable) -> None:
+    """Keeps the log at its size."""
+    while True:
+        await asyncio.sleep(TRIM_S)
+        await state.do(deeds.trim_log)
 
 
 async def _first(stop: asyncio.Event, workers: tuple[asyncio.Task[None], ...]) -> None:
