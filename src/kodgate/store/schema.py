@@ -176,6 +176,7 @@ packet = _table(
     Index(None, "account_id", "user_message_id", **_where("user_message_id is not null")),
     Index(None, "account_id", "user_packet_id", **_where("user_packet_id is not null")),
     Index(None, "key_day", "final_at"),
+    Index(None, "account_id", "created_at"),  # the cabinet's lists, newest first
 )
 
 message = _table(
@@ -289,4 +290,58 @@ value = _table(
     "value",
     _text("key", primary_key=True),
     _text("value"),
+)
+
+cabinet_user = _table(
+    "cabinet_user",
+    _id(),
+    _int("account_id", ForeignKey("account.id"), null=True),
+    _text("login", unique=True),
+    _text("email"),
+    _text("role"),
+    _text("password"),  # argon2id
+    Column("totp", LargeBinary(), nullable=True),  # sealed by the keyring
+    _int("totp_step"),  # the last time step that was used: none is used twice
+    _text("language"),
+    *_flag("disabled"),
+    _int("created_at"),
+    _check("role", "(role = 'operator') = (account_id is null)"),
+    Index(None, "account_id"),
+)
+
+recovery_code = _table(
+    "recovery_code",
+    _int("user_id", ForeignKey("cabinet_user.id"), primary_key=True),
+    Column("digest", LargeBinary(), primary_key=True),
+    _int("used_at", null=True),
+)
+
+cabinet_session = _table(
+    "cabinet_session",
+    _id(),
+    Column("digest", LargeBinary(), nullable=False, unique=True),  # of the cookie, never itself
+    _int("user_id", ForeignKey("cabinet_user.id")),
+    _text("csrf"),
+    _text("stage"),
+    _int("view_account_id", ForeignKey("account.id"), null=True),
+    _int("created_at"),
+    _int("seen_at"),
+    _int("proved_at"),  # when the password was last given
+    _int("expires_at"),
+    _text("ip"),
+    _text("agent"),
+    Index(None, "user_id"),
+)
+
+audit = _table(
+    "audit",
+    _int("id", primary_key=True, autoincrement=False),
+    _int("at"),
+    _int("account_id", ForeignKey("account.id"), null=True),
+    _text("actor"),
+    _text("action"),
+    _text("detail"),
+    _text("ip"),
+    _blob("hash"),  # over this row and the hash before it
+    Index(None, "account_id", "id"),
 )

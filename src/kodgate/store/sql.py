@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from kodgate.store import rows
 
-REVISION = "0001"
+REVISION = "0002"
 """The newest migration; a store refuses a database of another one."""
 
 MANY_IDS = "(select value from json_each(?))"

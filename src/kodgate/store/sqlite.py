@@ -267,6 +267,20 @@ class SqliteStore:
     async def put(self, key: str, value: str) -> None:
         await self._write(lambda db: db.execute(sql.PUT, (key, value)) and None)
 
+    # Tables of the cabinet (store/cabinet.py): its statements, run here
+
+    async def fetch(self, query: str, *line: Any) -> list[rows.Row]:
+        return await self._read(lambda db: db.execute(query, line).fetchall())
+
+    async def run(self, statements: Sequence[tuple[str, Sequence[Any]]]) -> list[rows.Row]:
+        def run(db: sqlite3.Connection) -> list[rows.Row]:
+            found: list[rows.Row] = []
+            for statement, line in statements:
+                found = db.execute(statement, line).fetchall()
+            return found
+
+        return await self._write(run)
+
     # Within
 
     async def _write(self, act: Callable[[sqlite3.Connection], T]) -> T:
