@@ -15,6 +15,8 @@ import smpplib.consts
 import smpplib.exceptions
 import smpplib.gsm
 
+from kodgate.channels.smpp import pdu as smpp
+
 from .conftest import ALICE, Gateway, running, until
 
 TRX = "bind_transceiver"
@@ -163,6 +165,18 @@ async def test_a_submit_is_answered_by_phone(gateway: Gateway, phone: str, statu
         esme.submit(phone)
         answer = await until(lambda: esme.answers and esme.answers[0])
     assert answer[0] == status
+
+
+async def test_a_sender_that_no_receipt_could_reach_is_refused(gateway: Gateway) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.ports.smsc)
+    bind = smpp.BindTransceiver(sequence=1, system_id="sandbox", password="sandbox")
+    submit = smpp.SubmitSm(sequence=2, source_addr="x" * 21, destination_addr=ALICE)
+    writer.write(smpp.encode(bind))
+    await asyncio.wait_for(reader.read(1024), 5)
+    writer.write(smpp.encode(submit))
+    (answer,) = smpp.Framer().feed(await asyncio.wait_for(reader.read(1024), 5))
+    assert answer.status == smpp.Status.ESME_RINVSRCADR
+    writer.close()
 
 
 async def test_an_undeliverable_message_says_so_in_its_receipt(gateway: Gateway) -> None:

@@ -190,6 +190,24 @@ async def test_a_body_that_is_no_object_is_an_error(gateway: Gateway, body: byte
     assert (answer.status_code, answer.json()["ok"]) == (200, False)
 
 
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/x-www-form-urlencoded; charset=no-such", b"phone_number=79990000001"),
+        ("multipart/form-data; boundary=x", b"--y\r\n\r\n"),
+        ("multipart/form-data", b"x"),
+        ("application/json", b'{"phone_number":"79990000001","payload":"\\ud800"}'),
+    ],
+)
+async def test_a_body_that_cannot_be_read_is_an_error_not_a_crash(
+    gateway: Gateway, kind: str, body: bytes
+) -> None:
+    answer = await gateway.http.post(
+        "/sendVerificationMessage", content=body, headers={"Content-Type": kind}
+    )
+    assert (answer.status_code, answer.json()["ok"]) == (200, False)
+
+
 async def test_a_generated_code_is_judged_by_the_gateway(gateway: Gateway) -> None:
     request_id = await gateway.send(ALICE, code=None, code_length=6)
     messages = await gateway.look("messages", phone=ALICE)

@@ -219,11 +219,9 @@ def _empty(view: View) -> str:
 
 def _table(view: View) -> str:
     rows = "".join(
-        f"""<tr><th scope="row"><a href="{view.link("/inbox", phone=phone)}">{
-            escape(pretty(phone))
-        }</a></th><td>{view.word(f"telegram:{telegram}")}</td><td>{
-            view.word(f"sms:{sms}")
-        }</td></tr>"""
+        f"""<tr><th scope="row"><a href="{view.link("/inbox", phone=phone)}">{phone}</a></th><td>{
+            view.word(f"telegram:{telegram}")
+        }</td><td>{view.word(f"sms:{sms}")}</td></tr>"""
         for phone, (telegram, sms) in phones.PHONES.items()
     )
     return f"""<section aria-labelledby="phones"><h2 id="phones">{view.word("phones")}</h2>

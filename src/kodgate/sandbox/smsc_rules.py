@@ -56,6 +56,8 @@ FAULT_STATUS = {
 BEFORE = frozenset({*FAULT_STATUS, "stall", "disconnect"})
 """Faults that come before the message is taken; `stall_after` and `disconnect_after` come after."""
 
+SENDER_MAX = 20
+"""source_addr without its NUL (SMPP 3.4, 4.4.1); receipts go back to it."""
 FIRST_ID = 1_000_000
 _PHONE = re.compile(r"\+?([0-9]{7,15})")
 
@@ -85,6 +87,8 @@ def submit(tx: Tx, pdu: SubmitSm, system_id: str, now: int) -> Verdict:
         return Verdict(status=_status(fault), fault=fault)
     if found is None:
         return Verdict(status=Status.ESME_RINVDSTADR)
+    if len(pdu.source_addr) > SENDER_MAX:
+        return Verdict(status=Status.ESME_RINVSRCADR)
     script = scripts.sms(tx, phone)
     scripts.used(tx, phone, "sms")
     if script.result in REFUSALS:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 from aiohttp import web
 
@@ -79,11 +77,19 @@ async def _parameters(request: web.Request) -> dict[str, str]:
         if request.content_type == "application/json":
             given |= _from_json(await request.read())
         else:
-            given |= _from_form(await request.post())
+            given |= await _from_form(request)
+    try:
+        "".join(given.values()).encode()
+    except UnicodeEncodeError as error:  # Half of a surrogate pair, out of JSON
+        raise Unreadable from error
     return given
 
 
-def _from_form(form: Mapping[str, Any]) -> dict[str, str]:
+async def _from_form(request: web.Request) -> dict[str, str]:
+    try:
+        form = await request.post()
+    except (ValueError, LookupError) as error:  # Broken parts, an unknown charset
+        raise Unreadable from error
     return {name: value for name, value in form.items() if isinstance(value, str) and value}
 
 
