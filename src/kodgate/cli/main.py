@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -26,6 +26,15 @@ app.add_typer(route_app, name="route", no_args_is_help=True)
 ConfigFile = Annotated[
     Path | None,
     typer.Option("--config", "-c", envvar="KODGATE_CONFIG", help="TOML file with the settings."),
+]
+Url = Annotated[str | None, typer.Option(help="Address of the service; else KODGATE_URL.")]
+Login = Annotated[str | None, typer.Option(help="Login of the account; else KODGATE_LOGIN.")]
+Speech = Annotated[
+    Literal["http", "json"],
+    typer.Option("--protocol", envvar="KODGATE_PROTOCOL", help="How to speak to the service."),
+]
+Output = Annotated[
+    Literal["table", "json"], typer.Option("--output", "-o", help="How results are written.")
 ]
 Data = Annotated[Path | None, typer.Option("--data", help="Folder for the database and the keys.")]
 
@@ -82,6 +91,80 @@ def doctor(config: ConfigFile = None, data: Data = None) -> None:
     from kodgate.cli import doctor as command
 
     exits.run(lambda: command.main(_settings(config, data=data)))
+
+
+@app.command()
+def send(
+    phone: str,
+    code: Annotated[str | None, typer.Option(help="4 to 8 digits; else one is made.")] = None,
+    to_sms: Annotated[
+        bool, typer.Option("--to-sms", help="By SMS when it is not read in time.")
+    ] = False,
+    valid_period: Annotated[
+        int | None, typer.Option(help="Seconds to read it in, 30 to 36000.")
+    ] = None,
+    message_id: Annotated[
+        str | None, typer.Option(help="Your own id: a repeated send is then recognised.")
+    ] = None,
+    test: Annotated[
+        Literal["0", "1", "-1"],
+        typer.Option(help="1 checks and sends nothing; -1 simulates, without an account."),
+    ] = "0",
+    wait: Annotated[bool, typer.Option("--wait", help="Follow it until it is decided.")] = False,
+    url: Url = None,
+    login: Login = None,
+    protocol: Speech = "http",
+    output: Output = "table",
+) -> None:
+    """Send a code to a phone; the password comes from KODGATE_PASSWORD, its _FILE, or a prompt."""
+    from kodgate.cli import sending as command
+
+    tests: dict[str, command.Test] = {"0": 0, "1": 1, "-1": -1}
+    asked = command.Code(
+        phone=phone,
+        code=code,
+        to_sms=to_sms,
+        valid_period=valid_period,
+        message_id=message_id,
+        test=tests[test],
+    )
+    door = command.Door(url=url, login=login, protocol=protocol, output=output)
+    exits.run(lambda: command.send(door, asked, wait=wait))
+
+
+@app.command()
+def status(
+    packet: Annotated[int | None, typer.Option(help="Id of the packet.")] = None,
+    message: Annotated[int | None, typer.Option(help="Id of one message.")] = None,
+    own: Annotated[str | None, typer.Option(help="Your own message id.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="A line for each change.")] = False,
+    timeout: Annotated[
+        float, typer.Option(min=0, help="With --watch: seconds until it gives up.")
+    ] = 660.0,
+    url: Url = None,
+    login: Login = None,
+    protocol: Speech = "http",
+    output: Output = "table",
+) -> None:
+    """Show where a packet is, and its messages."""
+    from kodgate.cli import sending
+    from kodgate.cli import watching as command
+
+    door = sending.Door(url=url, login=login, protocol=protocol, output=output)
+    exits.run(
+        lambda: command.status(
+            door, packet=packet, message=message, own=own, watch=watch, timeout_s=timeout
+        )
+    )
+
+
+@app.command()
+def balance(url: Url = None, login: Login = None, output: Output = "table") -> None:
+    """Show what the account can spend."""
+    from kodgate.cli import sending as command
+
+    door = command.Door(url=url, login=login, protocol="http", output=output)
+    exits.run(lambda: command.balance(door))
 
 
 @account_app.command("create")
