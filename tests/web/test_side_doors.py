@@ -110,7 +110,7 @@ async def _sandbox(scope, receive, send) -> None:
 @asynccontextmanager
 async def inboxes():
     async with running(_sandbox) as sandbox:
-        inbox = Inbox(f"http://127.0.0.1:{sandbox.ports[0]}")
+        inbox = Inbox(f"http://127.0.0.1:{sandbox.ports[0]}", host="gate")
         async with running(mounted({}, {b"/inbox/": inbox}, not_found)) as gate:
             yield gate, sandbox
         await inbox.close()
@@ -159,7 +159,7 @@ async def test_the_stop_does_not_wait_for_an_open_stream():
 
 
 async def test_an_absent_sandbox_is_said_so():
-    inbox = Inbox("http://127.0.0.1:1")
+    inbox = Inbox("http://127.0.0.1:1", host="gate")
     async with running(mounted({}, {b"/inbox/": inbox}, not_found)) as gate:
         answer = await ask(gate, get("/inbox"))
         assert answer.status == 502 and b"sandbox" in answer.body
@@ -227,3 +227,13 @@ async def test_nothing_else_is_there():
     async with monitored() as server:
         for path in ("/", "/metrics/", "/http_in5.asp", "/METRICS"):
             assert (await ask(server, get(path))).status == 404
+
+
+async def test_a_foreign_name_that_was_rebound_to_us_sees_no_codes():
+    async with inboxes() as (gate, _):
+        answer = await ask(gate, b"GET /inbox HTTP/1.1\r\nHost: evil.example\r\n\r\n")
+        assert answer.status == 403
+        answer = await exchange(
+            gate, b"GET /inbox HTTP/1.1\r\nHost: localhost:8080\r\nConnection: close\r\n\r\n"
+        )
+        assert b"GET|/inbox|" in answer

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterable
+from urllib.parse import urlsplit
 
 import aiohttp
 import structlog
 from yarl import URL
 
+from kodgate.web.addresses import is_loopback
 from kodgate.web.asgi import Header, Receive, Scope, Send, answer_text, drop, read_body
 
 log = structlog.get_logger("kodgate.web")
@@ -37,10 +39,15 @@ HOP_BY_HOP = frozenset(
 
 
 class Inbox:
-    """An ASGI app. `base_url`: the sandbox, `http://127.0.0.1:8081`."""
+    """An ASGI app. `base_url`: the sandbox, `http://127.0.0.1:8081`; `host`: what we listen on.
 
-    def __init__(self, base_url: str) -> None:
+    It shows codes without a login, so it answers to loopback names and its own address only: a
+    foreign name that was rebound to this machine gets nothing.
+    """
+
+    def __init__(self, base_url: str, *, host: str = "127.0.0.1") -> None:
         self._base = base_url.rstrip("/")
+        self._names = {"localhost", host}
         self._session: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
@@ -52,6 +59,9 @@ class Inbox:
         body = await read_body(receive)
         if body is None:
             return
+        if not self._is_ours(_header(scope, b"host")):
+            await answer_text(send, 403, "Open the inbox by its loopback address\n")
+            return
         passing = asyncio.ensure_future(self._pass(scope, body, send))
         leaving = asyncio.ensure_future(_gone(receive))
         try:
@@ -62,6 +72,10 @@ class Inbox:
                 passing.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await passing
+
+    def _is_ours(self, host: str) -> bool:
+        name = urlsplit(f"//{host}").hostname or ""
+        return name in self._names or is_loopback(name)
 
     async def _pass(self, scope: Scope, body: bytes, send: Send) -> None:
         begun = False
@@ -101,6 +115,10 @@ class Inbox:
         path = scope["raw_path"].decode("ascii")
         query = scope["query_string"].decode("ascii")
         return URL(f"{self._base}{path}{'?' + query if query else ''}", encoded=True)
+
+
+def _header(scope: Scope, wanted: bytes) -> str:
+    return next((v.decode("latin-1") for name, v in scope["headers"] if name == wanted), "")
 
 
 async def _gone(receive: Receive) -> None:
