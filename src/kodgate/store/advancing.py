@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kodgate.core import life
 from kodgate.core.life import Verdict
-from kodgate.core.types import Alias, Change, Message, Observation, State
+from kodgate.core.types import Alias, Change, Message, Observation, State, Task, Transfer
 from kodgate.store import Claimed, PacketRow, Recorded, rows
 from kodgate.store.placing import transfer_row
 
@@ -34,8 +34,8 @@ class Parked:
 class Loaded:
     """What decisions look at."""
 
-    message_id: int
-    """The next free one."""
+    message_ids: Iterator[int] = field(default_factory=lambda: iter(()))
+    """Free ones, for the messages that are created."""
     packets: dict[int, PacketRow] = field(default_factory=dict)
     packet_of: dict[int, int] = field(default_factory=dict)
     """Message id -> packet id."""
@@ -44,8 +44,6 @@ class Loaded:
     keys: dict[Key, set[int]] = field(default_factory=lambda: defaultdict(set))
     """Provider's id -> messages that have, or had, it."""
     parked: dict[Key, list[Parked]] = field(default_factory=lambda: defaultdict(list))
-    money: dict[int, tuple[int, int]] = field(default_factory=dict)
-    """Account -> (balance, held)."""
 
     def add(self, packet_row: rows.Row, message_rows: Iterable[rows.Row]) -> None:
         messages = []
@@ -56,10 +54,24 @@ class Loaded:
         self.packets[packet_row[0]] = rows.packet_of(packet_row, messages)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """What one decision does to an account's money. Its balance is looked at when all is decided,
+    so that the account is under lock for the shortest time."""
+
+    account_id: int
+    at: int
+    packet_id: int
+    transfers: tuple[tuple[Transfer, int | None], ...]
+    """With the id of their message."""
+    held_delta: int
+
+
 @dataclass(slots=True)
 class Writes:
     """What is to be written, in the column orders of `rows`."""
 
+    moves: list[Move] = field(default_factory=list)
     transfers: list[tuple[Any, ...]] = field(default_factory=list)
     bookings: list[tuple[Any, ...]] = field(default_factory=list)
     aliases: list[tuple[str, str, int]] = field(default_factory=list)
@@ -68,7 +80,6 @@ class Writes:
     created: set[int] = field(default_factory=set)
     changed: set[int] = field(default_factory=set)
     """Messages, by id."""
-    accounts: set[int] = field(default_factory=set)
     parked: dict[tuple[str, str, str], int] = field(default_factory=dict)
     unparked: set[tuple[str, str, str]] = field(default_factory=set)
     """(channel, key, body)"""
@@ -130,6 +141,50 @@ class Unit:
         words, _ = self._apply(row, change, Observation(at=at, source="confirm"), 0)
         return verdict, tuple(words)
 
+    def is_due(self, message_id: int, task: Task, now: int) -> bool:
+        """Whether a message that was found is still what was looked for, now that it is locked."""
+        message = self._found(message_id)
+        return (
+            message is not None
+            and message.task is task
+            and message.due_at is not None
+            and message.due_at <= now
+        )
+
+    def is_decided(self, message_id: int, now: int) -> bool:
+        """Whether a message's deadline has come."""
+        message = self._found(message_id)
+        return message is not None and message.decide_at is not None and message.decide_at <= now
+
+    def is_leased(self, message_id: int, node: str) -> bool:
+        message = self._found(message_id)
+        return (
+            message is not None
+            and message.task is Task.SEND
+            and message.lease_until is not None
+            and self.loaded.nodes[message_id] == node
+        )
+
+    def settle(self, money: dict[int, tuple[int, int]]) -> list[tuple[int, int, int]]:
+        """Turns moves into rows. `money`: account -> (balance, held), before; returned after."""
+        for move in self.writes.moves:
+            balance, held = money[move.account_id]
+            for transfer, message_id in move.transfers:
+                balance += transfer.customer
+                line = transfer_row(
+                    transfer,
+                    account_id=move.account_id,
+                    at=move.at,
+                    balance_after=balance if transfer.customer else None,
+                    packet_id=move.packet_id,
+                    message_id=message_id,
+                )
+                (self.writes.transfers if transfer.customer else self.writes.bookings).append(line)
+            held += move.held_delta
+            assert held >= 0, "more was released than was held"
+            money[move.account_id] = (balance, held)
+        return [(account, *money[account]) for account in sorted(money)]
+
     def free(self, message_id: int) -> None:
         """Ends the lease of a worker that is gone; the attempt stays on record."""
         message = replace(self.message(message_id), lease_until=None)
@@ -145,14 +200,22 @@ class Unit:
         )
 
     def resolve(self, seen: Observation) -> int | None:
-        """By id, else the newest open message with the first key that fits any."""
+        """By id, else the newest open message with the first key that fits any. Nodes take ids in
+        blocks, so an id does not tell which is newer."""
         if seen.message_id is not None:
             return seen.message_id if seen.message_id in self.loaded.packet_of else None
         for key in seen.keys:
             found = self.loaded.keys.get((seen.channel or "", key))
             if found:
-                return max(found, key=lambda id: (not self.message(id).state.is_final, id))
+                return max(found, key=self._newest)
         return None
+
+    def _newest(self, message_id: int) -> tuple[bool, int, int]:
+        message = self.message(message_id)
+        return not message.state.is_final, message.created_at, message_id
+
+    def _found(self, message_id: int) -> Message | None:
+        return self.message(message_id) if message_id in self.loaded.packet_of else None
 
     def _num(self, message_id: int) -> int:
         nums = (m.num for m in self.row(message_id).messages if m.id == message_id)
@@ -194,9 +257,8 @@ class Unit:
         return [note.word for note in change.notes], woken
 
     def _create(self, message: Message, packet_id: int) -> Message:
-        message = replace(message, id=self.loaded.message_id)
+        message = replace(message, id=next(self.loaded.message_ids))
         assert message.id is not None
-        self.loaded.message_id += 1
         self.loaded.packet_of[message.id] = packet_id
         self.loaded.nodes[message.id] = None
         self.writes.created.add(message.id)
@@ -205,23 +267,18 @@ class Unit:
     def _pay(self, change: Change, messages: dict[int, Message], at: int) -> None:
         if not (change.transfers or change.held_delta):
             return
-        account_id = change.packet.account_id
-        balance, held = self.loaded.money[account_id]
-        for transfer in change.transfers:
-            balance += transfer.customer
-            line = transfer_row(
-                transfer,
-                account_id=account_id,
+        self.writes.moves.append(
+            Move(
+                account_id=change.packet.account_id,
                 at=at,
-                balance_after=balance if transfer.customer else None,
                 packet_id=change.packet.id,
-                message_id=messages[transfer.num].id if transfer.num else None,
+                transfers=tuple(
+                    (transfer, messages[transfer.num].id if transfer.num else None)
+                    for transfer in change.transfers
+                ),
+                held_delta=change.held_delta,
             )
-            (self.writes.transfers if transfer.customer else self.writes.bookings).append(line)
-        held += change.held_delta
-        assert held >= 0, "more was released than was held"
-        self.loaded.money[account_id] = (balance, held)
-        self.writes.accounts.add(account_id)
+        )
 
     def _tell(self, change: Change, seen: Observation, num: int) -> None:
         """The provider's words go to the first note, or to a line of their own."""

@@ -1,80 +1,54 @@
-"""Many rows in one statement of SQLite, and reading what decisions need."""
+"""What the store does with packets and money: reading what decisions need, writing what they say.
+
+Every decision is taken in one transaction, over rows under lock (D3). Locks are taken in one order
+everywhere: provider's ids, packets by id, accounts by id.
+"""
 
 from __future__ import annotations
 
-import json
-import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
-from itertools import chain
 from typing import Any
 
 from kodgate.core.ledger import Funds
-from kodgate.core.orders import Order
-from kodgate.core.types import Observation
-from kodgate.store import rows, sql
-from kodgate.store.advancing import Loaded, Parked, Unit
+from kodgate.core.life import Verdict
+from kodgate.core.orders import NotPlaced, Order, Placed
+from kodgate.core.types import Observation, Task
+from kodgate.store import Claimed, Recorded, rows, sql
+from kodgate.store.advancing import PARKED_SOURCES, Loaded, Parked, Unit
 from kodgate.store.placing import DAY_MS, Known, Placing
+from kodgate.store.program import Free, Hold, Program, Used, ask, change_all, many
 
-CHUNKS = (64, 16, 4, 1)
-"""Rows of one statement: few sizes, so that the prepared statements are found again."""
-
-
-@lru_cache(maxsize=256)
-def _statement(head: str, tail: str, width: int, count: int) -> str:
-    row = f"({', '.join('?' * width)})"
-    return f"{head} {', '.join([row] * count)} {tail}"
+# Accept
 
 
-def many(
-    connection: sqlite3.Connection, head: str, lines: Sequence[Sequence[Any]], tail: str = ""
-) -> tuple[list[rows.Row], int]:
-    """Runs `head (?, ...), (?, ...) tail` over all lines; what it returned, and rows changed."""
-    found: list[rows.Row] = []
-    before, place = connection.total_changes, 0
-    for size in CHUNKS:
-        while len(lines) - place >= size:
-            part = lines[place : place + size]
-            cursor = connection.execute(
-                _statement(head, tail, len(part[0]), size), tuple(chain.from_iterable(part))
-            )
-            if cursor.description is not None:
-                found += cursor.fetchall()
-            place += size
-    return found, connection.total_changes - before
+def place(orders: Sequence[Order], stopped: set[int]) -> Program[list[Placed | NotPlaced]]:
+    """`stopped`: accounts that take no orders (D16)."""
+    placing = Placing((yield from known(orders, stopped)))
+    answers = [placing.place(order) for order in orders]
+    yield from write_placing(placing)
+    return answers
 
 
-def change_all(
-    connection: sqlite3.Connection, head: str, lines: Sequence[Sequence[Any]], tail: str
-) -> None:
-    """An update that must meet a row for every line: a lost compare-and-set is a bug."""
-    _, changed = many(connection, head, lines, tail)
-    assert changed == len(lines), f"{len(lines) - changed} rows were not as they were read"
-
-
-def known(connection: sqlite3.Connection, orders: Sequence[Order], stopped: set[int]) -> Known:
+def known(orders: Sequence[Order], stopped: set[int]) -> Program[Known]:
     """What placing these orders looks at."""
-    accounts = json.dumps(sorted({order.account_id for order in orders} - stopped))
+    accounts = sorted({order.account_id for order in orders} - stopped)
     found = Known(
-        packet_id=next_id(connection, "packet"),
-        message_id=next_id(connection, "message"),
         funds={
             row[0]: Funds(balance=row[1], held=row[2], credit_limit=row[3])
-            for row in connection.execute(sql.FUNDS, (accounts,))
-        },
+            for row in (yield from ask(sql.FUNDS, accounts))
+        }
     )
     unique = {
         (order.account_id, order.user_message_id)
         for order in orders
         if order.unique_days is not None and order.user_message_id is not None
     }
-    for account, user_id, packet, at in many(connection, sql.FIRST, sorted(unique), sql.FIRST_TAIL)[
-        0
-    ]:
+    firsts = yield from many(sql.FIRST, sorted(unique), sql.FIRST_TAIL)
+    for account, user_id, packet, at in firsts:
         found.first[account, user_id] = (packet, at)
     codes = {(order.code_digest,) for order in orders if order.code_generated}
-    for code, until, ended in many(connection, sql.LIVE, sorted(codes), sql.LIVE_TAIL)[0]:
+    for code, until, ended in (yield from many(sql.LIVE, sorted(codes), sql.LIVE_TAIL)):
         found.live[code].append((until, ended))
     phones = {
         (order.phone_digest, order.account_id, order.at - DAY_MS)
@@ -83,112 +57,189 @@ def known(connection: sqlite3.Connection, orders: Sequence[Order], stopped: set[
     }
     oldest = {line[:2]: line for line in sorted(phones, reverse=True)}
     lines = list(oldest.values())
-    for phone, account, at in many(connection, sql.RECENT, lines, sql.RECENT_TAIL)[0]:
+    for phone, account, at in (yield from many(sql.RECENT, lines, sql.RECENT_TAIL)):
         found.recent[phone, account].append(at)
+    found.packet_ids = yield Free("packet", len(orders))
+    found.message_ids = yield Free("message", len(orders))
     return found
 
 
-def next_id(connection: sqlite3.Connection, name: str) -> int:
-    found: int = connection.execute(sql.NEXT, (name,)).fetchone()[0]
-    return found
-
-
-def take_ids(connection: sqlite3.Connection, name: str, free: int) -> None:
-    """Ids below `free` are used, for ever (I-19)."""
-    assert connection.execute(sql.TAKE_IDS, (free, name, free)).rowcount == 1
-
-
-def write_placing(connection: sqlite3.Connection, placing: Placing) -> None:
+def write_placing(placing: Placing) -> Program[None]:
     lines = placing.rows
     if not lines.packets:
         return
-    many(connection, sql.INSERT_PACKETS, lines.packets)
-    many(connection, sql.INSERT_MESSAGES, lines.messages)
-    many(connection, sql.INSERT_TRANSFERS, lines.transfers)
-    many(connection, sql.INSERT_UNIQUE, lines.unique_ids, sql.OR_REPLACE_UNIQUE)
+    yield from many(sql.INSERT_PACKETS, lines.packets)
+    yield from many(sql.INSERT_MESSAGES, lines.messages)
+    yield from many(sql.INSERT_TRANSFERS, lines.transfers)
+    newest = list({line[:2]: line for line in lines.unique_ids}.values())
+    yield from many(sql.INSERT_UNIQUE, newest, sql.OR_REPLACE_UNIQUE)
     money = [
         (account, placing.known.funds[account].balance, placing.known.funds[account].held)
-        for account in lines.touched
+        for account in sorted(lines.touched)
     ]
-    change_all(connection, sql.UPDATE_MONEY, money, sql.UPDATE_MONEY_TAIL)
-    take_ids(connection, "packet", placing.known.packet_id)
-    take_ids(connection, "message", placing.known.message_id)
+    yield from change_all(sql.UPDATE_MONEY, money, sql.UPDATE_MONEY_TAIL)
+    yield Used("packet", placing.known.packet_ids)
+    yield Used("message", placing.known.message_ids)
 
 
-def load(connection: sqlite3.Connection, packet_ids: Iterable[int]) -> Loaded:
-    """Packets with their messages and their accounts' money."""
-    loaded = Loaded(message_id=next_id(connection, "message"))
-    add_packets(connection, loaded, packet_ids)
-    accounts = json.dumps(sorted({row.packet.account_id for row in loaded.packets.values()}))
-    for account, balance, held, _ in connection.execute(sql.FUNDS, (accounts,)):
-        loaded.money[account] = (balance, held)
-    return loaded
+# Packets under lock
 
 
-def add_packets(connection: sqlite3.Connection, loaded: Loaded, packet_ids: Iterable[int]) -> None:
-    ids = json.dumps(sorted(set(packet_ids)))
+def claim(
+    *, channel: str, node: str, now: int, lease_until: int, attempts_max: int, limit: int
+) -> Program[list[Claimed]]:
+    found = yield from ask(sql.CLAIMABLE, channel, now, now, limit)
+    if not found:
+        return []
+    unit = yield from lock([row[1] for row in found])
+    claims = [
+        unit.claim(row[0], node=node, at=now, lease_until=lease_until, attempts_max=attempts_max)
+        for row in found
+        if unit.is_due(row[0], Task.SEND, now)
+    ]
+    yield from write_unit(unit)
+    return [claimed for claimed in claims if claimed is not None]
+
+
+def advance(observations: Sequence[Observation]) -> Program[list[Recorded]]:
+    unit = yield from lock_for(observations)
+    answers = [unit.observe(seen) for seen in observations]
+    yield from write_unit(unit)
+    return answers
+
+
+def confirm(packet_id: int, *, right: bool, at: int) -> Program[tuple[Verdict, tuple[str, ...]]]:
+    """Raises LookupError where there is no such packet."""
+    unit = yield from lock([packet_id])
+    if packet_id not in unit.loaded.packets:
+        raise LookupError("no such packet")
+    answer = unit.confirm(packet_id, right=right, at=at)
+    yield from write_unit(unit)
+    return answer
+
+
+def release(node: str) -> Program[int]:
+    found = yield from ask(sql.LEASED_BY, node)
+    unit = yield from lock([row[1] for row in found])
+    freed = [row[0] for row in found if unit.is_leased(row[0], node)]
+    for message_id in freed:
+        unit.free(message_id)
+    yield from write_unit(unit)
+    return len(freed)
+
+
+def whose(seen: Observation) -> Program[tuple[int | None, int | None]]:
+    """(message, account) that an observation speaks of."""
+    unit = yield from lock_for([seen])
+    message_id = unit.resolve(seen)
+    if message_id is None:
+        return None, None
+    return message_id, unit.row(message_id).packet.account_id
+
+
+def lock(packet_ids: Iterable[int]) -> Program[Unit]:
+    """Packets with their messages, kept from others until they are written."""
+    loaded = Loaded()
+    yield from add_packets(loaded, packet_ids, sql.PACKETS_TO_CHANGE)
+    return (yield from _unit(loaded))
+
+
+def lock_for(observations: Sequence[Observation]) -> Program[Unit]:
+    """The packets that these observations may speak of, and the receipts that wait for them."""
+    yield from _hold_keys(observations)
+    asked = [seen.message_id for seen in observations if seen.message_id is not None]
+    packets = (
+        {row[0] for row in (yield from ask(sql.PACKETS_OF_MESSAGES, asked))} if asked else set()
+    )
+    matches = yield from _matches(observations)
+    loaded = Loaded()
+    yield from add_packets(loaded, packets | {row[0] for _, row in matches}, sql.PACKETS_TO_CHANGE)
+    for channel, row in matches:
+        loaded.keys[channel, row[2]].add(row[1])
+    yield from _load_parked(loaded, observations)
+    return (yield from _unit(loaded))
+
+
+def add_packets(
+    loaded: Loaded, packet_ids: Iterable[int], query: str = sql.PACKETS
+) -> Program[None]:
+    ids = sorted(set(packet_ids))
+    if not ids:
+        return
+    packets = yield from ask(query, ids)
     messages = defaultdict(list)
-    for row in connection.execute(sql.MESSAGES, (ids,)):
+    for row in (yield from ask(sql.MESSAGES, ids)):
         messages[row[1]].append(row)
-    for row in connection.execute(sql.PACKETS, (ids,)):
+    for row in packets:
         loaded.add(row, messages[row[0]])
 
 
-def load_for(connection: sqlite3.Connection, observations: Sequence[Observation]) -> Loaded:
-    """The packets that these observations may speak of, and the receipts that wait for them."""
-    ids = json.dumps([seen.message_id for seen in observations if seen.message_id is not None])
-    packets = {row[0] for row in connection.execute(sql.PACKETS_OF_MESSAGES, (ids,))}
+def _unit(loaded: Loaded) -> Program[Unit]:
+    """No step of the database lies between taking the ids and the decisions that use them."""
+    left = sum(len(row.packet.plan) - len(row.messages) for row in loaded.packets.values())
+    loaded.message_ids = yield Free("message", left)
+    return Unit(loaded)
+
+
+def _hold_keys(observations: Sequence[Observation]) -> Program[None]:
+    """A receipt that is parked, and the answer that tells its id, must not miss each other."""
+    keys = {seen.provider_id for seen in observations if seen.provider_id is not None}
+    for seen in observations:
+        if seen.message_id is None and seen.source in PARKED_SOURCES:
+            keys.update(seen.keys)
+    if keys:
+        yield Hold(sorted(keys))
+
+
+def _matches(observations: Sequence[Observation]) -> Program[list[tuple[str, rows.Row]]]:
+    """(channel, (packet, message, provider's id)) of all keys that are known."""
     keys: dict[str, set[str]] = defaultdict(set)
     for seen in observations:
         if seen.message_id is None and seen.channel is not None:
             keys[seen.channel].update(seen.keys)
-    matches = [
-        (channel, row)
-        for channel, texts in keys.items()
-        for query in (sql.BY_PROVIDER_ID, sql.BY_ALIAS)
-        for row in connection.execute(query, (channel, json.dumps(sorted(texts))))
-    ]
-    loaded = load(connection, packets | {row[0] for _, row in matches})
-    for channel, row in matches:
-        loaded.keys[channel, row[2]].add(row[1])
-    _load_parked(connection, loaded, observations)
-    return loaded
+    found = []
+    for channel, texts in keys.items():
+        for query in (sql.BY_PROVIDER_ID, sql.BY_ALIAS):
+            for row in (yield from ask(query, channel, sorted(texts))):
+                found.append((channel, row))
+    return found
 
 
-def _load_parked(
-    connection: sqlite3.Connection, loaded: Loaded, observations: Sequence[Observation]
-) -> None:
-    news = json.dumps(
-        sorted({seen.provider_id for seen in observations if seen.provider_id is not None})
-    )
-    if news == "[]":
+def _load_parked(loaded: Loaded, observations: Sequence[Observation]) -> Program[None]:
+    news = sorted({seen.provider_id for seen in observations if seen.provider_id is not None})
+    if not news:
         return
     channels = {m.channel for row in loaded.packets.values() for m in row.messages}
-    for channel in channels:
-        for row in connection.execute(sql.PARKED, (channel, news)).fetchall():
+    for channel in sorted(channels):
+        for row in (yield from ask(sql.PARKED, channel, news)):
             seen = rows.observation_of(row[2], row[3])
             loaded.parked[channel, row[1]].append(Parked(seen=seen, body=row[2]))
 
 
-def write_unit(connection: sqlite3.Connection, unit: Unit) -> None:
+def write_unit(unit: Unit) -> Program[None]:
     """All that the decisions of a unit changed."""
-    loaded, writes = unit.loaded, unit.writes
-    many(connection, sql.INSERT_MESSAGES, [unit.message_row(id) for id in sorted(writes.created)])
+    writes = unit.writes
+    if writes.moves:
+        accounts = sorted({move.account_id for move in writes.moves})
+        funds = yield from ask(sql.FUNDS, accounts)
+        money = unit.settle({row[0]: (row[1], row[2]) for row in funds})
+    created = [unit.message_row(id) for id in sorted(writes.created)]
+    yield from many(sql.INSERT_MESSAGES, created)
     changed = [_news(unit.message_row(id)) for id in sorted(writes.changed - writes.created)]
-    change_all(connection, sql.UPDATE_MESSAGES, changed, sql.UPDATE_MESSAGES_TAIL)
-    packets = [_packet_news(loaded, id) for id in sorted(writes.packets)]
-    change_all(connection, sql.UPDATE_PACKETS, packets, sql.UPDATE_PACKETS_TAIL)
-    many(connection, sql.INSERT_TRANSFERS, writes.transfers)
-    many(connection, sql.INSERT_TRANSFERS, writes.bookings, sql.OR_IGNORE)
-    money = [(account, *loaded.money[account]) for account in sorted(writes.accounts)]
-    change_all(connection, sql.UPDATE_MONEY, money, sql.UPDATE_MONEY_TAIL)
-    many(connection, sql.INSERT_ALIASES, writes.aliases, sql.OR_IGNORE)
-    many(connection, sql.INSERT_EVENTS, writes.events)
-    many(connection, sql.DELETE_PARKED, sorted(writes.unparked), sql.DELETE_PARKED_TAIL)
-    parked = [(*place, at) for place, at in writes.parked.items()]
-    many(connection, sql.INSERT_PARKED, parked, sql.OR_IGNORE)
+    yield from change_all(sql.UPDATE_MESSAGES, changed, sql.UPDATE_MESSAGES_TAIL)
+    packets = [_packet_news(unit.loaded, id) for id in sorted(writes.packets)]
+    yield from change_all(sql.UPDATE_PACKETS, packets, sql.UPDATE_PACKETS_TAIL)
+    if writes.moves:
+        yield from many(sql.INSERT_TRANSFERS, writes.transfers)
+        yield from many(sql.INSERT_TRANSFERS, writes.bookings, sql.OR_IGNORE)
+        yield from change_all(sql.UPDATE_MONEY, money, sql.UPDATE_MONEY_TAIL)
+    yield from many(sql.INSERT_ALIASES, writes.aliases, sql.OR_IGNORE)
+    yield from many(sql.INSERT_EVENTS, writes.events)
+    yield from many(sql.DELETE_PARKED, sorted(writes.unparked), sql.DELETE_PARKED_TAIL)
+    parked = [(*place, at) for place, at in sorted(writes.parked.items())]
+    yield from many(sql.INSERT_PARKED, parked, sql.OR_IGNORE)
     if writes.created:
-        take_ids(connection, "message", loaded.message_id)
+        yield Used("message", unit.loaded.message_ids)
 
 
 _NEWS = [rows.MESSAGE.split(", ").index(name) for name in sql.MESSAGE_NEWS]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -22,11 +23,11 @@ UNAVAILABLE = NotPlaced(error="UNAVAILABLE")
 class Known:
     """What accept looks at. It changes with every order that is placed."""
 
-    packet_id: int
-    """The next free one."""
-    message_id: int
     funds: dict[int, Funds]
     """By account; an account that is missing, or stopped, takes no orders."""
+    packet_ids: Iterator[int] = field(default_factory=lambda: iter(()))
+    """Free ones."""
+    message_ids: Iterator[int] = field(default_factory=lambda: iter(()))
     first: dict[tuple[int, str], tuple[int, int]] = field(default_factory=dict)
     """(account, user's message id) -> (its packet, when)."""
     live: dict[bytes, list[tuple[int, int | None]]] = field(
@@ -95,15 +96,12 @@ class Placing:
         return first[0]
 
     def _number(self, order: Order, funds: Funds) -> Placed:
-        placed = Placed(
-            packet_id=self.known.packet_id,
-            message_id=self.known.message_id,
+        return Placed(
+            packet_id=next(self.known.packet_ids),
+            message_id=next(self.known.message_ids),
             balance_before=funds.balance,
             balance_after=funds.balance - order.plan[0].price,
         )
-        self.known.packet_id += 1
-        self.known.message_id += 1
-        return placed
 
     def _store(self, order: Order, placed: Placed, message: Message, held: int) -> None:
         self.rows.packets.append(

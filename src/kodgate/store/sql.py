@@ -1,7 +1,9 @@
-"""Named, plain SQL. `?` is a parameter; `(values ...)` and lists are put in by the store.
+"""Named, plain SQL for every database.
 
-Statements that take a batch are one statement for many rows: one step of the database, during
-which other threads run. What differs between databases stands at the end.
+`?` is a parameter, `:ids` and `:texts` are a list of integers or texts given as one parameter,
+`:lock` keeps rows for a transaction that will change them; a database's driver puts in its own
+words for these. Statements that take a batch are one statement for many rows: one step of the
+database, during which other threads run. What differs more than that stands at the end.
 """
 
 from __future__ import annotations
@@ -10,9 +12,6 @@ from kodgate.store import rows
 
 REVISION = "0002"
 """The newest migration; a store refuses a database of another one."""
-
-MANY_IDS = "(select value from json_each(?))"
-"""A list of integers or texts as one JSON parameter."""
 
 
 def _insert(table: str, columns: str) -> str:
@@ -63,12 +62,14 @@ UPDATE_MONEY_TAIL = (
     ") update account set balance = v.balance, held = v.held from v where account.id = v.id"
 )
 
-DELETE_PARKED = "delete from parked where (channel, key, body) in (values"
-DELETE_PARKED_TAIL = ")"
+DELETE_PARKED = "with v (channel, key, body) as (values"
+DELETE_PARKED_TAIL = (
+    ") delete from parked where (channel, key, body) in (select channel, key, body from v)"
+)
 
 # Accept
 
-FUNDS = f"select id, balance, held, credit_limit from account where id in {MANY_IDS}"
+FUNDS = "select id, balance, held, credit_limit from account where id in :ids order by id :lock"
 NEXT = "select next from sequence where name = ?"
 TAKE_IDS = "update sequence set next = ? where name = ? and next <= ?"
 
@@ -92,20 +93,20 @@ RECENT_TAIL = (
 
 # Packets under lock
 
-PACKETS = f"select {rows.PACKET} from packet where id in {MANY_IDS}"
-MESSAGES = f"select {rows.MESSAGE} from message where packet_id in {MANY_IDS} order by num"
-PACKETS_OF_MESSAGES = f"select packet_id from message where id in {MANY_IDS}"
+PACKETS = f"select {rows.PACKET} from packet where id in :ids"
+PACKETS_TO_CHANGE = f"{PACKETS} order by id :lock"
+MESSAGES = f"select {rows.MESSAGE} from message where packet_id in :ids order by num"
+PACKETS_OF_MESSAGES = "select packet_id from message where id in :ids"
 BY_PROVIDER_ID = (
-    "select packet_id, id, provider_id from message"
-    f" where channel = ? and provider_id in {MANY_IDS}"
+    "select packet_id, id, provider_id from message where channel = ? and provider_id in :texts"
 )
 BY_ALIAS = (
     "select m.packet_id, m.id, a.provider_id from provider_alias a join message m"
-    f" on m.id = a.message_id where a.channel = ? and a.provider_id in {MANY_IDS}"
+    " on m.id = a.message_id where a.channel = ? and a.provider_id in :texts"
 )
-PARKED = f"select channel, key, body, at from parked where channel = ? and key in {MANY_IDS}"
+PARKED = "select channel, key, body, at from parked where channel = ? and key in :texts"
 
-# The index (task, channel, due_at) serves it; on several nodes: for update skip locked
+# The index (task, channel, due_at) serves it
 CLAIMABLE = (
     "select id, packet_id from message"
     " where task = 'send' and channel = ? and due_at is not null and due_at <= ?"
@@ -124,9 +125,9 @@ POLLS = (
 RESERVE_DEADLINES = (
     "update message set decide_at = ?,"
     " due_at = case when due_at < ? then ? else due_at end"
-    f" where id in {MANY_IDS}"
+    " where id in :ids"
 )
-RESERVE_POLLS = f"update message set due_at = ? where id in {MANY_IDS}"
+RESERVE_POLLS = "update message set due_at = ? where id in :ids"
 NEXT_CHANNEL = (
     "select min(channel) from message where task = ? and channel > ? and due_at is not null"
 )
@@ -146,7 +147,7 @@ ACCOUNT_BY_ID = f"select {rows.ACCOUNT} from account where id = ?"
 ACCOUNTS = f"select {rows.ACCOUNT} from account order by id"
 SECRETS = (
     "select id, digest, created_at, expires_at, account_id from api_secret"
-    f" where account_id in {MANY_IDS} order by id"
+    " where account_id in :ids order by id"
 )
 INSERT_ACCOUNT = (
     "insert into account (login, name, status, tariff, credit_limit, credit_limit_max, balance,"
@@ -198,13 +199,13 @@ PACKET_BY_MESSAGE = (
 PACKET_BY_USER_MESSAGE = "select max(id) from packet where account_id = ? and user_message_id = ?"
 PACKET_BY_USER_PACKET = "select max(id) from packet where account_id = ? and user_packet_id = ?"
 FIND = (
-    "select id from packet where phone_digest = ? and (? is null or account_id = ?)"
+    "select id from packet where phone_digest = ? and (cast(? as bigint) is null or account_id = ?)"
     " order by created_at desc, id desc limit ?"
 )
 TIMELINE = "select at, num, word, source, detail from event where packet_id = ? order by id"
 LEDGER = (
     f"select {rows.LEDGER} from transfer where account_id = ? and balance_after is not null"
-    " and (? is null or id < ?) order by id desc limit ?"
+    " and (cast(? as bigint) is null or id < ?) order by id desc limit ?"
 )
 OPEN_COUNTS = (
     "select channel, state, count(*) from message where decide_at is not null"

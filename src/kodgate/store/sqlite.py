@@ -11,30 +11,13 @@ from pathlib import Path
 from threading import local
 from typing import Any, TypeVar
 
-from kodgate.core.accounts import Account, AccountSettings, AccountStatus
-from kodgate.core.life import Verdict
 from kodgate.core.orders import NotPlaced, Order, Placed
-from kodgate.core.tariffs import Tariff
-from kodgate.core.types import Observation, Transfer
-from kodgate.store import (
-    Claimed,
-    Due,
-    LedgerEntry,
-    PacketRow,
-    Recorded,
-    Route,
-    TimelineEntry,
-    Unavailable,
-    batches,
-    placing,
-    reading,
-    rows,
-    sql,
-    verifying,
-)
-from kodgate.store import accounts as books
-from kodgate.store.advancing import UNMATCHED, Unit
-from kodgate.store.placing import Placing
+from kodgate.core.types import Observation
+from kodgate.store import Recorded, Unavailable, batches, placing, sql
+from kodgate.store.advancing import UNMATCHED
+from kodgate.store.common import FAULTY, CommonStore
+from kodgate.store.program import Program
+from kodgate.store.sqlite_driver import run
 from kodgate.store.writer import QUEUE_MAX, Work, Writer
 
 READERS = 2
@@ -50,14 +33,11 @@ DURABLE = {
 }
 """Set, and then read again: a database that does not take them is refused."""
 
-FAULTY = Recorded(matched=False, may_go_on=False, woken=(), words=("faulty",))
-"""An observation that broke a rule of money or state: nothing of it was stored."""
-
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-class SqliteStore:
+class SqliteStore(CommonStore):
     """`Store` in one file. Several processes may use it; each has its own writer."""
 
     def __init__(self, path: Path, *, queue_max: int = QUEUE_MAX) -> None:
@@ -82,204 +62,19 @@ class SqliteStore:
         for connection in self._opened:
             connection.close()
 
-    # Accounts, secrets, tariffs
-
-    async def account(self, login: str) -> Account | None:
-        return await self._read(lambda db: books.account(db, sql.ACCOUNT_BY_LOGIN, login))
-
-    async def account_by_id(self, account_id: int) -> Account | None:
-        return await self._read(lambda db: books.account(db, sql.ACCOUNT_BY_ID, account_id))
-
-    async def accounts(self) -> list[Account]:
-        return await self._read(lambda db: books.accounts(db, sql.ACCOUNTS))
-
-    async def create_account(
-        self,
-        *,
-        login: str,
-        name: str,
-        at: int,
-        tariff: str = "default",
-        credit_limit: int = 0,
-        settings: AccountSettings | None = None,
-    ) -> Account:
-        text = rows.settings_text(settings or AccountSettings())
-        line = (login, name, tariff, credit_limit, credit_limit, at, text)
-        return await self._write(lambda db: books.create(db, line))
-
-    async def change_account(
-        self,
-        account_id: int,
-        *,
-        status: AccountStatus | None = None,
-        settings: AccountSettings | None = None,
-        credit_limit: int | None = None,
-        tariff: str | None = None,
-    ) -> Account:
-        text = None if settings is None else rows.settings_text(settings)
-        line = (status and status.value, text, credit_limit, tariff, account_id)
-        return await self._write(lambda db: books.change(db, account_id, line))
-
-    async def add_secret(
-        self, account_id: int, digest: bytes, *, at: int, others_expire_at: int | None
-    ) -> None:
-        await self._write(
-            lambda db: books.add_secret(
-                db, account_id, digest, at=at, others_expire_at=others_expire_at
-            )
-        )
-
-    async def post(
-        self, account_id: int, transfer: Transfer, *, at: int, document: str, comment: str
-    ) -> int:
-        return await self._write(
-            lambda db: books.post(
-                db, account_id, transfer, at=at, document=document, comment=comment
-            )
-        )
-
-    async def save_tariff(self, tariff: Tariff, *, at: int) -> None:
-        await self._write(lambda db: books.save_tariff(db, tariff, at=at))
-
-    async def tariffs(self) -> list[Tariff]:
-        return await self._read(books.tariffs)
-
-    async def save_route(self, route: Route) -> None:
-        line = (route.name, route.channel, route.profile, route.created_at)
-        await self._write(lambda db: db.execute(sql.SAVE_ROUTE, line) and None)
-
-    async def routes(self) -> list[Route]:
-        return await self._read(books.routes)
-
     # The hot path
 
     async def accept(self, orders: Sequence[Order]) -> list[Placed | NotPlaced]:
         return await self.writer.do(self._accept, orders)
 
-    async def claim(
-        self, *, channel: str, node: str, now: int, lease_until: int, attempts_max: int, limit: int
-    ) -> list[Claimed]:
-        def claim(db: sqlite3.Connection) -> list[Claimed]:
-            found = db.execute(sql.CLAIMABLE, (channel, now, now, limit)).fetchall()
-            if not found:
-                return []
-            unit = Unit(batches.load(db, (row[1] for row in found)))
-            claims = [
-                unit.claim(
-                    row[0],
-                    node=node,
-                    at=now,
-                    lease_until=lease_until,
-                    attempts_max=attempts_max,
-                )
-                for row in found
-            ]
-            batches.write_unit(db, unit)
-            return [claimed for claimed in claims if claimed is not None]
-
-        return await self._write(claim)
-
     async def record(self, observations: Sequence[Observation]) -> list[Recorded]:
         return await self.writer.do(self._record, observations)
 
-    async def due(self, *, now: int, until: int, limit: int) -> list[Due]:
-        return await self._write(lambda db: reading.due(db, now=now, until=until, limit=limit))
+    async def _change(self, make: Callable[[], Program[T]]) -> T:
+        return await self._write(lambda db: run(db, make()))
 
-    async def next_due(self) -> int | None:
-        return await self._read(reading.next_due)
-
-    async def release(self, node: str) -> int:
-        def release(db: sqlite3.Connection) -> int:
-            found = db.execute(sql.LEASED_BY, (node,)).fetchall()
-            unit = Unit(batches.load(db, (row[1] for row in found)))
-            for row in found:
-                unit.free(row[0])
-            batches.write_unit(db, unit)
-            return len(found)
-
-        return await self._write(release)
-
-    async def confirm(
-        self, packet_id: int, *, right: bool, at: int
-    ) -> tuple[Verdict, tuple[str, ...]]:
-        def confirm(db: sqlite3.Connection) -> tuple[Verdict, tuple[str, ...]]:
-            unit = Unit(batches.load(db, [packet_id]))
-            if packet_id not in unit.loaded.packets:
-                raise LookupError("no such packet")
-            answer = unit.confirm(packet_id, right=right, at=at)
-            batches.write_unit(db, unit)
-            return answer
-
-        return await self._write(confirm)
-
-    # Reading
-
-    async def packet(
-        self,
-        account_id: int,
-        *,
-        packet_id: int | None = None,
-        message_id: int | None = None,
-        user_message_id: str | None = None,
-        user_packet_id: str | None = None,
-    ) -> PacketRow | None:
-        asked = (
-            (sql.PACKET_BY_ID, packet_id),
-            (sql.PACKET_BY_MESSAGE, message_id),
-            (sql.PACKET_BY_USER_MESSAGE, user_message_id),
-            (sql.PACKET_BY_USER_PACKET, user_packet_id),
-        )
-        query, key = next(pair for pair in asked if pair[1] is not None)
-        return await self._read(lambda db: reading.packet(db, query, account_id, key))
-
-    async def find(
-        self, *, account_id: int | None, phone_digest: bytes, limit: int
-    ) -> list[PacketRow]:
-        line = (phone_digest, account_id, account_id, limit)
-        return await self._read(lambda db: reading.packets(db, sql.FIND, line))
-
-    async def timeline(self, packet_id: int) -> list[TimelineEntry]:
-        return await self._read(lambda db: reading.timeline(db, packet_id))
-
-    async def ledger(
-        self, account_id: int, *, before_id: int | None = None, limit: int = 100
-    ) -> list[LedgerEntry]:
-        line = (account_id, before_id, before_id, limit)
-        return await self._read(
-            lambda db: [rows.ledger_of(row) for row in db.execute(sql.LEDGER, line)]
-        )
-
-    async def purge(self, *, now: int) -> list[str]:
-        await self._write(lambda db: reading.prune(db, now=now))
-        return await self._read(lambda db: reading.purgeable_days(db, now=now))
-
-    async def counts(self) -> dict[str, int]:
-        return await self._read(reading.counts)
-
-    async def verify(self) -> list[str]:
-        return await self._read(verifying.verify)
-
-    # Small durable values
-
-    async def get(self, key: str) -> str | None:
-        return await self._read(lambda db: reading.value(db, key))
-
-    async def put(self, key: str, value: str) -> None:
-        await self._write(lambda db: db.execute(sql.PUT, (key, value)) and None)
-
-    # Tables of the cabinet (store/cabinet.py): its statements, run here
-
-    async def fetch(self, query: str, *line: Any) -> list[rows.Row]:
-        return await self._read(lambda db: db.execute(query, line).fetchall())
-
-    async def run(self, statements: Sequence[tuple[str, Sequence[Any]]]) -> list[rows.Row]:
-        def run(db: sqlite3.Connection) -> list[rows.Row]:
-            found: list[rows.Row] = []
-            for statement, line in statements:
-                found = db.execute(statement, line).fetchall()
-            return found
-
-        return await self._write(run)
+    async def _look(self, make: Callable[[], Program[T]]) -> T:
+        return await self._read(lambda db: run(db, make()))
 
     # Within
 
@@ -325,16 +120,11 @@ class SqliteStore:
         return db
 
     def _place(self, db: sqlite3.Connection, orders: Sequence[Order]) -> list[Placed | NotPlaced]:
-        batch = Placing(batches.known(db, orders, self._stopped))
-        answers = [batch.place(order) for order in orders]
-        batches.write_placing(db, batch)
-        return answers
+        return run(db, batches.place(orders, self._stopped))
 
     def _faulty(self, db: sqlite3.Connection, seen: Observation, error: Exception) -> Recorded:
         """A broken rule of money or state stops the account's accepts, nothing else (D16)."""
-        unit = Unit(batches.load_for(db, [seen]))
-        message_id = unit.resolve(seen)
-        account = None if message_id is None else unit.row(message_id).packet.account_id
+        message_id, account = run(db, batches.whose(seen))
         if account is not None and isinstance(error, AssertionError | sqlite3.IntegrityError):
             self._stopped.add(account)
         log.critical(
@@ -379,10 +169,7 @@ def _check(db: sqlite3.Connection) -> None:
 
 
 def _advance(db: sqlite3.Connection, observations: Sequence[Observation]) -> list[Recorded]:
-    unit = Unit(batches.load_for(db, observations))
-    answers = [unit.observe(seen) for seen in observations]
-    batches.write_unit(db, unit)
-    return answers
+    return run(db, batches.advance(observations))
 
 
 def _not_placed(db: sqlite3.Connection, order: Order, error: Exception) -> NotPlaced:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 from kodgate.core import cascade, ledger
 from kodgate.core.types import Reason, State
 from kodgate.store import rows
+from kodgate.store.program import Program, ask
 
 SHOWN_MAX = 20
 """Ids that a finding names; the rest is counted."""
@@ -22,12 +21,12 @@ CHECKS = {
     "transfer: balance_after does not follow from the one before (I-1)": (
         "select id from (select id, customer, balance_after, lag(balance_after, 1, 0)"
         " over (partition by account_id order by id) as before"
-        " from transfer where balance_after is not null) where before + customer <> balance_after"
+        " from transfer where balance_after is not null) t where before + customer <> balance_after"
     ),
     "transfer: its sides do not say what it does to the customer (I-1)": (
         "select id from transfer where customer <>"
-        " amount * (credit = 'customer:' || account_id)"
-        " - amount * (debit = 'customer:' || account_id)"
+        " case when credit = 'customer:' || account_id then amount else 0 end"
+        " - case when debit = 'customer:' || account_id then amount else 0 end"
     ),
     # A limit that was lowered and a correction by the operator may leave an account below it.
     "account: below its credit limit (I-2)": (
@@ -50,7 +49,8 @@ CHECKS = {
         " having count(*) > 1 or sum(t.amount) <> m.price"
     ),
     "message: marked as refunded without a refund, or not marked (I-4)": (
-        f"select m.id from message m left join {_REFUNDS} where m.refunded <> (t.id is not null)"
+        f"select m.id from message m left join {_REFUNDS}"
+        " where (m.refunded = 1) <> (t.id is not null)"
     ),
     "account: holds of its packets do not sum to its own": (
         "select a.id from account a left join packet p on p.account_id = a.id and p.held <> 0"
@@ -82,17 +82,19 @@ HOLDS = (
 )
 
 
-def verify(db: sqlite3.Connection) -> list[str]:
+def verify() -> Program[list[str]]:
     """What is wrong, in words; nothing: all invariants hold."""
-    found = {name: [row[0] for row in db.execute(query)] for name, query in CHECKS.items()}
-    found["message: refunded otherwise than its step's word says (I-5)"] = _refunds(db)
-    found["packet: its hold is not what its newest open message needs"] = _holds(db)
+    found = {}
+    for name, query in CHECKS.items():
+        found[name] = [row[0] for row in (yield from ask(query))]
+    found["message: refunded otherwise than its step's word says (I-5)"] = yield from _refunds()
+    found["packet: its hold is not what its newest open message needs"] = yield from _holds()
     return [_finding(name, ids) for name, ids in found.items() if ids]
 
 
-def _refunds(db: sqlite3.Connection) -> list[int]:
+def _refunds() -> Program[list[int]]:
     wrong = []
-    for id, plan, num, reason, refunded, state in db.execute(ENDED):
+    for id, plan, num, reason, refunded, state in (yield from ask(ENDED)):
         due = state != State.CONFIRMED and cascade.is_refunded(
             rows.plan_of(plan)[num - 1].refund, Reason(reason)
         )
@@ -101,10 +103,10 @@ def _refunds(db: sqlite3.Connection) -> list[int]:
     return wrong
 
 
-def _holds(db: sqlite3.Connection) -> list[int]:
+def _holds() -> Program[list[int]]:
     return [
         id
-        for id, plan, reserve, held, num in db.execute(HOLDS)
+        for id, plan, reserve, held, num in (yield from ask(HOLDS))
         if held != ledger.hold(rows.plan_of(plan), num - 1, reserve=bool(reserve))
     ]
 

@@ -1,0 +1,81 @@
+"""What the store does, told apart from who does it: one text for every database.
+
+A program is a generator. It yields what it wants of the database, and gets the answer back; what
+drives it talks to SQLite in a thread or to PostgreSQL over a socket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+Row = Sequence[Any]
+Line = Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One statement; the answer is its rows. A list among the parameters is one parameter."""
+
+    text: str
+    line: Line
+
+
+@dataclass(frozen=True, slots=True)
+class Many:
+    """`head` with a row for every line, then `tail`; the answer: rows returned, rows changed."""
+
+    head: str
+    lines: Sequence[Line]
+    tail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Free:
+    """The answer iterates over ids that nobody has; at least `count`, ascending."""
+
+    name: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """Ids that were taken from an iterator of `Free` are used, for ever (I-19)."""
+
+    name: str
+    ids: Iterator[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Nobody else holds these keys until the end of the transaction."""
+
+    keys: Sequence[str]
+
+
+T = TypeVar("T")
+Program = Generator[Ask | Many | Free | Used | Hold, Any, T]
+
+
+def ask(text: str, *line: Any) -> Program[list[Row]]:
+    found: list[Row] = yield Ask(text, line)
+    return found
+
+
+def one(text: str, *line: Any) -> Program[Any]:
+    """The first value of the first row; None where there is no row."""
+    found = yield from ask(text, *line)
+    return found[0][0] if found else None
+
+
+def many(head: str, lines: Sequence[Line], tail: str = "") -> Program[list[Row]]:
+    found: tuple[list[Row], int] = (yield Many(head, lines, tail)) if lines else ([], 0)
+    return found[0]
+
+
+def change_all(head: str, lines: Sequence[Line], tail: str) -> Program[None]:
+    """An update that must meet a row for every line: a lost compare-and-set is a bug."""
+    if lines:
+        _, changed = yield Many(head, lines, tail)
+        assert changed == len(lines), f"{len(lines) - changed} rows were not as they were read"
