@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from kodgate.core.accounts import Account, AccountSettings, AccountStatus
 from kodgate.core.errors import Refused
+from kodgate.core.ledger import Funds
 from kodgate.core.requests import (
     Balance,
     Confirmed,
@@ -112,6 +113,9 @@ class Desk:
 
     async def balance(self, account: Account) -> Balance:
         return Balance(spendable=account.balance - account.held + account.credit_limit)
+
+    async def funds(self, account: Account) -> Funds:
+        return Funds(balance=account.balance, held=account.held, credit_limit=account.credit_limit)
 
     async def callback(self, channel: str, body: bytes, headers: Mapping[str, str]) -> int:
         if self.trouble is not None:

@@ -431,3 +431,32 @@ async def test_a_caller_who_leaves_in_mid_body_has_asked_for_nothing():
             while server.state.connections or server.state.tasks:
                 await asyncio.sleep(0.02)
         assert server.desk.judged == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "shown"),
+    [
+        ({"mode": "FAX"}, True),
+        ({"code": "12"}, True),
+        ({"phone_list": ""}, True),
+        ({"http_password": "wrong-wrong-wrong-wrong"}, False),
+        ({"http_username": ""}, False),
+    ],
+)
+async def test_a_refusal_prints_the_balance_to_its_owner_only(changed, shown):
+    async with api() as server:
+        answer = await ask(server, send_form(**changed))
+    text = answer.body.decode()
+    assert ("balance_before = 408,71\r\n" in text) is shown
+    assert ("balance_after = 408,71\r\n" in text) is shown
+
+
+async def test_a_refusal_is_given_without_the_balance_where_it_cannot_be_read():
+    class Blind(Desk):
+        async def funds(self, account):
+            raise Unavailable("busy")
+
+    async with api(Blind()) as server:
+        answer = await ask(server, send_form(code="12"))
+    assert error_of(answer) == 102
+    assert "balance" not in answer.body.decode()

@@ -12,6 +12,7 @@ import structlog
 from kodgate.channels import Channel
 from kodgate.core.accounts import Account
 from kodgate.core.errors import InDoubt, Refused
+from kodgate.core.ledger import Funds
 from kodgate.core.orders import NotPlaced, Order, Placed
 from kodgate.core.requests import (
     Balance,
@@ -46,6 +47,10 @@ STOP_GRACE_S = 3.0
 CLOCK_KEY = "clock"
 HOUSEKEEPING_S = 5.0
 
+PURGE_EVERY_MS = 3_600_000
+PURGE_MARGIN_MS = 3_600_000
+"""A key outlives its use by so much: an order that was sealed at midnight is stored by then."""
+
 
 class CallbackReader(Protocol):
     """What a channel with callbacks has: bytes in, an observation or None (refuse) out."""
@@ -79,6 +84,8 @@ class Engine:
         self.meters = meters or Meters()
         self.accounts = Accounts(store, digest=secret_digest, now=clock.now, steady_s=steady_s)
         self._node = node
+        self._vault = vault
+        self._purged_at: int | None = None
         self._randbelow = randbelow
         self._wall_s = wall_s
         self._steady_s = steady_s
@@ -170,9 +177,13 @@ class Engine:
 
     async def balance(self, account: Account) -> Balance:
         """What can be spent, fresh from the store."""
+        return Balance(spendable=(await self.funds(account)).spendable)
+
+    async def funds(self, account: Account) -> Funds:
+        """The account's money, fresh from the store. Raises Unavailable."""
         fresh = await self.store.account_by_id(account.id)
         assert fresh is not None
-        return Balance(spendable=fresh.balance - fresh.held + fresh.credit_limit)
+        return Funds(balance=fresh.balance, held=fresh.held, credit_limit=fresh.credit_limit)
 
     async def callback(self, channel: str, body: bytes, headers: Mapping[str, str]) -> int:
         """A provider's report: durable before it is acknowledged. Returns the HTTP status."""
@@ -219,9 +230,23 @@ class Engine:
                 if not self.clock.follow():
                     log.error("clock_jumped", action="clock", drift_s=self.clock.drift_s())
                 await self.store.put(CLOCK_KEY, self.clock.mark())
-            except (Unavailable, InDoubt) as error:
+                await self._purge()
+            except (Unavailable, InDoubt, OSError) as error:
                 log.warning("housekeeping_failed", action="house", error=str(error))
+            except Exception:  # the gauges and the clock must go on
+                log.exception("housekeeping_failed", action="house")
             await asyncio.sleep(HOUSEKEEPING_S)
+
+    async def _purge(self) -> None:
+        """Drops the keys of codes that nobody may read any more (D5); hourly, business time."""
+        now = self.clock.now()
+        if self._purged_at is not None and now - self._purged_at < PURGE_EVERY_MS:
+            return
+        unneeded = set(await self.store.purge(now=now - PURGE_MARGIN_MS))
+        for day in sorted(unneeded.intersection(self._vault.days("code"))):
+            await asyncio.to_thread(self._vault.drop, day, "code")
+            log.info("codes_purged", action="house", day=day)
+        self._purged_at = now
 
     async def _measure(self) -> None:
         for channel in self.channels.values():

@@ -17,6 +17,7 @@ from kodgate.engine import crash
 from kodgate.engine.accounts import Accounts
 from kodgate.engine.batch import Batcher
 from kodgate.engine.clock import Clock
+from kodgate.store import Unavailable
 
 DRAWS_MAX = 8
 """How often a generated code that equals a live one is drawn again."""
@@ -32,6 +33,8 @@ class Vault(Protocol):
     ) -> str | None: ...
 
     def drop(self, day: str, cls: str) -> None: ...
+
+    def days(self, cls: str) -> list[str]: ...
 
     def phone_digest(self, phone: str) -> bytes: ...
 
@@ -64,8 +67,11 @@ class Accept:
         self, account: Account, request: SendRequest, *, caller_ip: str, dialect: str
     ) -> Sent:
         """Stores and charges. Raises Refused (nothing was stored), Unavailable, InDoubt."""
-        order = await self._order(account, request, caller_ip=caller_ip, dialect=dialect)
-        code, placed = await self._place(order, account, request)
+        try:
+            order = await self._order(account, request, caller_ip=caller_ip, dialect=dialect)
+            code, placed = await self._place(order, account, request)
+        except OSError as error:  # no room for the day's data key: nothing was stored
+            raise Unavailable(f"keys: {error.strerror}") from error
         crash.point("accepted")
         first = order.plan[0]
         message = SentMessage(

@@ -81,17 +81,17 @@ class Clock:
 
 def restore(mark: str | None, sources: Sources, *, scale: float) -> Clock:
     """The clock of an earlier run, continued: on the same boot by the steady clock, after a reboot
-    by the wall clock; business time never goes back. Without a mark it is the wall clock."""
+    by the wall clock; time never goes back. Without a mark it is the wall clock."""
     wall_s = sources.wall_s()
     if mark is None:
         real_ms = int(wall_s * 1000)
         return Clock(Anchor(real_ms=real_ms, business_ms=real_ms, scale=scale), sources)
     old = json.loads(mark)
-    real_s = wall_s
+    real_s = max(wall_s, old["real_ms"] / 1000)
     if old["boot_id"] == sources.boot_id:
         continued = old["real_ms"] / 1000 + sources.steady_s() - old["steady_s"]
-        if abs(continued - wall_s) > DRIFT_MAX_S:
-            real_s = continued
+        jumped = abs(continued - wall_s) > DRIFT_MAX_S
+        real_s = continued if jumped else max(wall_s, continued)
     before = Anchor(real_ms=old["real_ms"], business_ms=old["business_ms"], scale=old["scale"])
     real_ms = int(real_s * 1000)
     ahead = before.scale != 1 or scale != 1 or before.business_ms != before.real_ms

@@ -33,6 +33,15 @@ RESERVED_S = 15.0
 """How long a look at a due message is left to whoever took it; real time."""
 
 TICK_S = 0.2
+REST_S = 1.0
+"""Between two tries while the database, or a rule, says no; real time."""
+
+RECORD_AGAIN_S = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
+"""Pauses before a provider's answer is recorded anew; all of them within the lease."""
+
+LOOPS_END_S = 0.5
+"""At a stop: for the claim or look that is just being taken."""
+
 FIRST_FOLLOW_UP_MS = 5_000
 """After a deadline that no provider answered for: when its money is looked at (D9)."""
 
@@ -77,6 +86,8 @@ class Dispatcher:
         self._stopping = True
         for event in self._wakes.values():
             event.set()
+        if self._loops:  # a claim that is being committed is sent, not left on record untried
+            await asyncio.wait(self._loops, timeout=LOOPS_END_S)
         for loop in self._loops:
             loop.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
@@ -120,7 +131,11 @@ class Dispatcher:
             )
         except (Unavailable, InDoubt) as error:
             log.warning("claim_failed", action="claim", channel=channel.name, error=str(error))
-            await asyncio.sleep(1)
+            await asyncio.sleep(REST_S)
+            return 0
+        except Exception:  # one broken row must not stop a channel for ever (D16)
+            log.exception("claim_failed", action="claim", channel=channel.name)
+            await asyncio.sleep(REST_S)
             return 0
         for claim in claimed:
             crash.point("claimed", channel.name)
@@ -141,7 +156,7 @@ class Dispatcher:
             journal = _Journal(self._record, self._store, self._clock, channel.name, delivery)
             seen = await channel.send(delivery, journal)
             crash.point("sent", channel.name)
-            await self._record(dataclasses.replace(seen, channel=channel.name))
+            await self._record_surely(dataclasses.replace(seen, channel=channel.name))
             crash.point("recorded", channel.name)
         except (Unavailable, InDoubt) as error:
             log.warning("record_failed", action="send", message_id=message.id, error=str(error))
@@ -154,6 +169,19 @@ class Dispatcher:
         assert self._advance is not None
         recorded = await self._advance(seen)
         return recorded.may_go_on
+
+    async def _record_surely(self, seen: Observation) -> None:
+        """A provider answers a send once: without its answer the code would leave again."""
+        for pause_s in RECORD_AGAIN_S:
+            try:
+                await self._record(seen)
+                return
+            except (Unavailable, InDoubt) as error:
+                log.warning(
+                    "record_waits", action="send", message_id=seen.message_id, error=str(error)
+                )
+            await asyncio.sleep(pause_s)
+        await self._record(seen)
 
     async def _watch(self) -> None:
         """Polls and deadlines, deadlines first."""
@@ -170,6 +198,10 @@ class Dispatcher:
                     self._spawn(self._look(item))
             except (Unavailable, InDoubt) as error:
                 log.warning("due_failed", action="watch", error=str(error))
+                await asyncio.sleep(REST_S)
+            except Exception:  # deadlines must go on (D16)
+                log.exception("due_failed", action="watch")
+                await asyncio.sleep(REST_S)
             if found < LOOK_MAX:
                 await asyncio.sleep(self._tick_s)
 
@@ -220,19 +252,22 @@ class Dispatcher:
             self._meters.deadline_late_seconds.observe(max(0, now - decide_at) / 1000)
 
     async def _ask(self, row: PacketRow, message: Message, *, last: bool) -> Observation | None:
+        """None: no answer, for whatever reason; a deadline is then decided by what is known."""
         channel = self._channels.get(message.channel)
         if channel is None:
             return None
         settings = await self._settings_of(row.packet.account_id)
         try:
             delivery = self._views.delivery(row, message, settings)
+            async with asyncio.timeout(LAST_LOOK_S if last else LEASE_S):
+                seen = await channel.poll(delivery, last=last)
         except LookupError as error:  # its keys are gone; its deadline must be decided all the same
             log.warning("not_asked", action="look", message_id=message.id, error=str(error))
             return None
-        try:
-            async with asyncio.timeout(LAST_LOOK_S if last else LEASE_S):
-                seen = await channel.poll(delivery, last=last)
         except TimeoutError:
+            return None
+        except Exception:  # the same holds for a channel that fails
+            log.exception("look_failed", action="look", message_id=message.id)
             return None
         return None if seen is None else dataclasses.replace(seen, channel=channel.name)
 

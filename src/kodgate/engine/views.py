@@ -12,6 +12,9 @@ from kodgate.core.types import Message
 from kodgate.engine.accept import Vault
 from kodgate.store import PacketRow
 
+MESSENGER = "messenger"
+FAMILIES = {"sms": "sms"}
+
 PURGED = "****"
 """Printed where the data key of a day was dropped."""
 
@@ -36,16 +39,17 @@ class Views:
         return self._vault.open(row.key_day, "code", account_id, row.code_digest, row.code)
 
     def delivery(self, row: PacketRow, message: Message, settings: AccountSettings) -> Delivery:
-        """What a channel needs. Raises LookupError when the data keys are gone."""
+        """What a channel needs. Raises LookupError when the data keys are gone; a message that has
+        ended is looked at without them, by the provider's id."""
         phone, code = self.phone(row), self._code(row)
-        if phone is None or code is None:
+        if (phone is None or code is None) and not message.state.is_final:
             raise LookupError(f"the data key of packet {row.packet.id} was dropped")
         assert message.id is not None
         return Delivery(
             message_id=message.id,
             packet_id=row.packet.id,
-            phone=phone,
-            code=code,
+            phone=phone or "",
+            code=code or "",
             zone=row.zone,
             attempt=message.attempts,
             epoch=message.epoch,
@@ -82,7 +86,8 @@ class Views:
     def _message_status(self, row: PacketRow, account: Account, message: Message) -> MessageStatus:
         assert message.id is not None
         channel = self._channels.get(message.channel)
-        family = channel.family if channel is not None else "sms"
+        # A channel that is not set up any more still has messages on record.
+        family = channel.family if channel is not None else FAMILIES.get(message.channel, MESSENGER)
         phone = self.phone(row)
         return MessageStatus(
             num=message.num,

@@ -14,6 +14,7 @@ import structlog
 
 from kodgate.core.accounts import Account, AccountSettings
 from kodgate.core.errors import BY_NAME, PRECEDENCE, ErrorCode, InDoubt, Refused
+from kodgate.core.ledger import Funds
 from kodgate.core.requests import (
     Balance,
     Confirmed,
@@ -94,6 +95,8 @@ class Engine(Protocol):
     async def confirm(self, account: Account, request: ConfirmRequest) -> Confirmed: ...
 
     async def balance(self, account: Account) -> Balance: ...
+
+    async def funds(self, account: Account) -> Funds: ...
 
 
 class OnRequest(Protocol):
@@ -249,14 +252,14 @@ class Api:
         """None: no answer may be given."""
         inflight = self._inflight
         if inflight.now >= inflight.most:
-            return self._refusal(exchange, Refused("UNAVAILABLE", why="too many at once"))
+            return await self._refusal(exchange, Refused("UNAVAILABLE", why="too many at once"))
         inflight.now += 1
         try:
             return await self._perform(exchange, head)
         except Refused as refused:
-            return self._refusal(exchange, refused)
+            return await self._refusal(exchange, refused)
         except Unavailable as error:
-            return self._refusal(exchange, Refused("UNAVAILABLE", why=type(error).__name__))
+            return await self._refusal(exchange, Refused("UNAVAILABLE", why=type(error).__name__))
         except InDoubt:
             exchange.why = "the commit is in doubt: closed without an answer"
         except Exception as error:  # what it did is not known: say nothing (D6)
@@ -350,17 +353,27 @@ class Api:
 
     # --- answers
 
-    def _refusal(self, exchange: _Exchange, refused: Refused) -> HttpAnswer:
+    async def _refusal(self, exchange: _Exchange, refused: Refused) -> HttpAnswer:
         exchange.error, exchange.why = refused.error, refused.why
-        shown = refused.error.shows_balance and exchange.account is not None
         refusal = Refusal(
             error=refused.error,
             caller_ip=exchange.caller_ip,
             packet_id=refused.packet_id,
-            balance=refused.balance if shown else None,
+            balance=await self._shown_balance(exchange.account, refused),
             user_message_id=exchange.user_message_id,
         )
         return exchange.dialect.render_refusal(exchange.call, refusal, exchange.settings)
+
+    async def _shown_balance(self, account: Account | None, refused: Refused) -> int | None:
+        """What the refusal prints of the account's money (O-28)."""
+        if account is None or not refused.error.shows_balance:
+            return None
+        if refused.balance is not None:
+            return refused.balance
+        try:
+            return (await self._engine.funds(account)).balance
+        except Unavailable:
+            return None
 
     async def _write(self, send: Send, exchange: _Exchange, reply: HttpAnswer) -> None:
         more = [(b"x-request-id", exchange.id.encode("ascii"))]
@@ -404,7 +417,7 @@ class Api:
         exchange.path = old
         refused = Refused("BAD_PARAMETER", why="a page of the family that is not served")
         refused.error = _not_supported(instead)
-        await self._write(send, exchange, self._refusal(exchange, refused))
+        await self._write(send, exchange, await self._refusal(exchange, refused))
         self._finish(exchange)
 
 
