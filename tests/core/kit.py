@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kodgate.core import cascade, ledger, life
+from kodgate.core import cascade, ledger, life, orders
 from kodgate.core.types import (
     Change,
     Event,
@@ -55,6 +55,27 @@ def tele_to_sms(ttl_s: int = 30, success: Success = Success.READ) -> Plan:
         )
         for step in cascade.tele_to_sms(ttl_s, success=success)
     )
+
+
+def order(plan: Plan, **more: object) -> orders.Order:
+    """An order of alice's, with every field that decides nothing filled in."""
+    fields: dict[str, object] = {
+        "account_id": 1,
+        "at": NOW,
+        "plan": plan,
+        "reserve": True,
+        "zone": 1,
+        "ttl_s": 30,
+        "phone": b"",
+        "phone_digest": b"",
+        "phone_mask": "7912***6789",
+        "code": b"",
+        "code_digest": b"",
+        "code_generated": True,
+        "key_day": "2026-01-01",
+        "dialect": "http_asp",
+    }
+    return orders.Order(**(fields | more))  # type: ignore[arg-type]
 
 
 class Case:
