@@ -99,6 +99,12 @@ class Config(_Section):
         SecretStr(""), description="64 hex digits; wraps all keys. `kodgate up` makes its own."
     )
     node: str = Field("", description="Name of this process; empty: the host's name.")
+    roles: tuple[Literal["http", "deliver", "smpp", "web"], ...] = Field(
+        ("http", "deliver", "smpp", "web"),
+        min_length=1,
+        description="What this process does: http takes requests, deliver sends by messenger and"
+        " decides deadlines, smpp sends SMS, web shows pages.",
+    )
     time_scale: float = Field(
         1.0, ge=1, le=1000, description="Business time runs so many times faster: demo, tests."
     )
@@ -186,10 +192,14 @@ def _is_field(path: list[str]) -> bool:
     return path[-1] in model.model_fields
 
 
+_LISTS = frozenset({"trusted_proxies", "roles"})
+"""Settings that the environment and the command line give as one text with commas."""
+
+
 def _put(values: dict[str, Any], path: list[str], value: Any) -> None:
     for part in path[:-1]:
         values = values.setdefault(part, {})
-    if path[-1] == "trusted_proxies" and isinstance(value, str):
+    if path[-1] in _LISTS and isinstance(value, str):
         value = tuple(part.strip() for part in value.split(",") if part.strip())
     values[path[-1]] = value
 

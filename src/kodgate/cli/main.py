@@ -22,10 +22,16 @@ route_app = typer.Typer(help="SMS routes: SMPP connections to operators.")
 app.add_typer(account_app, name="account", no_args_is_help=True)
 app.add_typer(tariff_app, name="tariff", no_args_is_help=True)
 app.add_typer(route_app, name="route", no_args_is_help=True)
+user_app = typer.Typer(help="Users: who may sign in to the cabinet.")
+app.add_typer(user_app, name="user", no_args_is_help=True)
 
 ConfigFile = Annotated[
     Path | None,
     typer.Option("--config", "-c", envvar="KODGATE_CONFIG", help="TOML file with the settings."),
+]
+Roles = Annotated[
+    str | None,
+    typer.Option("--roles", help="What this process does, of http,deliver,smpp,web; all."),
 ]
 Url = Annotated[str | None, typer.Option(help="Address of the service; else KODGATE_URL.")]
 Login = Annotated[str | None, typer.Option(help="Login of the account; else KODGATE_LOGIN.")]
@@ -55,6 +61,7 @@ def up(
     ] = 8081,
     proxy_port: Annotated[int, typer.Option(help="Port of its CONNECT-proxy listener.")] = 8082,
     smsc_port: Annotated[int, typer.Option(help="Port of the sandbox SMSC.")] = 2775,
+    roles: Roles = None,
 ) -> None:
     """Start everything: gateway, sandbox upstreams and a demo account with money."""
     from kodgate.cli import up as command
@@ -68,6 +75,7 @@ def up(
         http__port=port,
         http__json_port=json_port,
         metrics__port=metrics_port,
+        roles=roles,
     )
     exits.run(lambda: command.main(settings, ports))
 
@@ -77,11 +85,12 @@ def serve(
     config: ConfigFile = None,
     data: Data = None,
     port: Annotated[int | None, typer.Option(help="Port of the wire.")] = None,
+    roles: Roles = None,
 ) -> None:
     """Run the gateway in production: real upstreams, your settings, no demo data."""
     from kodgate.cli import serve as command
 
-    settings = _settings(config, data=data, http__port=port)
+    settings = _settings(config, data=data, http__port=port, roles=roles)
     exits.run(lambda: command.main(settings))
 
 
@@ -332,6 +341,58 @@ def route_test(name: str, config: ConfigFile = None, data: Data = None) -> None:
     from kodgate.cli import routes as command
 
     exits.run(lambda: command.test(_settings(config, data=data), name=name))
+
+
+FromStdin = Annotated[
+    bool, typer.Option("--password-stdin", help="Read the password from standard input.")
+]
+
+
+@user_app.command("create")
+def user_create(
+    login: str,
+    account: Annotated[str, typer.Option(help="Login of the account; none: an operator.")] = "",
+    role: Annotated[str, typer.Option(help="owner, developer, finance, support or operator.")] = "",
+    password_stdin: FromStdin = False,
+    config: ConfigFile = None,
+    data: Data = None,
+) -> None:
+    """Create a user of the cabinet; prints the password once."""
+    from kodgate.cli import users as command
+
+    settings = _settings(config, data=data)
+    exits.run(
+        lambda: command.create(
+            settings, login=login, account=account, role=role, from_stdin=password_stdin
+        )
+    )
+
+
+@user_app.command("list")
+def user_list(config: ConfigFile = None, data: Data = None) -> None:
+    """List all users with their roles."""
+    from kodgate.cli import users as command
+
+    exits.run(lambda: command.show_all(_settings(config, data=data)))
+
+
+@user_app.command("password")
+def user_password(
+    login: str, password_stdin: FromStdin = False, config: ConfigFile = None, data: Data = None
+) -> None:
+    """Give a user a new password; ends all sessions of the user."""
+    from kodgate.cli import users as command
+
+    settings = _settings(config, data=data)
+    exits.run(lambda: command.new_password(settings, login=login, from_stdin=password_stdin))
+
+
+@user_app.command("totp-reset")
+def user_totp_reset(login: str, config: ConfigFile = None, data: Data = None) -> None:
+    """Switch a user's second factor off, for who lost telephone and recovery codes."""
+    from kodgate.cli import users as command
+
+    exits.run(lambda: command.reset_totp(_settings(config, data=data), login=login))
 
 
 def _settings(path: Path | None, **overrides: Any) -> Any:

@@ -32,11 +32,13 @@ from kodgate.engine.accounts import Accounts
 from kodgate.engine.advance import Advance
 from kodgate.engine.batch import Batcher
 from kodgate.engine.clock import Clock
-from kodgate.engine.dispatch import Dispatcher
+from kodgate.engine.dispatch import Dispatcher, Duties
 from kodgate.engine.meters import Meters
 from kodgate.engine.status import Status
 from kodgate.engine.views import Views
 from kodgate.store import PacketRow, Recorded, Store, Unavailable
+
+__all__ = ["CLOCK_KEY", "CallbackReader", "Duties", "Engine"]
 
 log = structlog.get_logger()
 
@@ -77,7 +79,10 @@ class Engine:
         wall_s: Callable[[], float],
         today: Callable[[], str],
         meters: Meters | None = None,
+        duties: Duties | None = None,
     ) -> None:
+        """`duties`: everything, where none are given."""
+        duties = duties or Duties(sends=frozenset(channels))
         self.store = store
         self.channels = channels
         self.clock = clock
@@ -95,9 +100,19 @@ class Engine:
         observations: Batcher[Observation, Recorded] = Batcher(
             store.record, batch_max=RECORD_BATCH_MAX, queue_max=QUEUE_MAX
         )
+        self.senders = tuple(one for name, one in channels.items() if name in duties.sends)
+        """The channels that this process sends through."""
         self._views = Views(vault, channels, clock.now)
         self._accept = Accept(
-            orders, self.accounts, vault, clock, channels, randbelow=randbelow, today=today
+            orders,
+            self.accounts,
+            vault,
+            clock,
+            channels,
+            elsewhere=frozenset(channels) - duties.sends,
+            placed=self._wake,
+            randbelow=randbelow,
+            today=today,
         )
         self._status = Status(store, self._views, vault, clock)
         self._dispatcher = Dispatcher(
@@ -108,6 +123,7 @@ class Engine:
             self.accounts.settings_of,
             self.meters,
             node=node,
+            duties=duties,
         )
         self._advance = Advance(observations, self.meters, wake=self._dispatcher.wake)
         self._background: set[asyncio.Task[None]] = set()
@@ -119,7 +135,7 @@ class Engine:
         if freed:
             log.info("claims_released", action="start", count=freed)
         await self.store.put(CLOCK_KEY, self.clock.mark())
-        for channel in self.channels.values():
+        for channel in self.senders:
             await channel.start(self._sink)
         self._dispatcher.start(self._advance)
         self._housekeeper = asyncio.create_task(self._keep_house())
@@ -129,7 +145,7 @@ class Engine:
         if self._housekeeper is not None:
             self._housekeeper.cancel()
         await self._dispatcher.stop(grace_s=STOP_GRACE_S)
-        for channel in self.channels.values():
+        for channel in self.senders:
             await channel.stop()
         for task in self._background:
             task.cancel()
@@ -153,13 +169,14 @@ class Engine:
         try:
             sent = await self._accept.send(account, request, caller_ip=caller_ip, dialect=dialect)
         except Refused as refused:
-            self.meters.codes.labels(dialect, str(refused.error.number)).inc()
+            self.meters.sent(dialect, refused.error.number)
             raise
-        self.meters.codes.labels(dialect, "0").inc()
+        self.meters.sent(dialect, 0)
         self.meters.accept_seconds.observe(self._steady_s() - began_s)
-        for channel in self.channels:
-            self._dispatcher.wake(channel)
         return sent
+
+    def _wake(self, channel: str) -> None:
+        self._dispatcher.wake(channel)
 
     def simulate(self, simulation: Simulation, *, caller_ip: str) -> Sent:
         return simulate.sent(simulation, caller_ip=caller_ip, randbelow=self._randbelow)
@@ -214,7 +231,7 @@ class Engine:
         """Providers keep statistics of codes that were typed; best effort."""
         for message in row.messages:
             channel = self.channels.get(message.channel)
-            if channel is None or message.provider_id is None:
+            if channel not in self.senders or message.provider_id is None:
                 continue
             try:
                 delivery = self._views.delivery(row, message, account.settings)
@@ -249,7 +266,7 @@ class Engine:
         self._purged_at = now
 
     async def _measure(self) -> None:
-        for channel in self.channels.values():
+        for channel in self.senders:
             self.meters.channel_up.labels(channel.name).set(channel.health().live)
         self.meters.clock_drift_seconds.set(self.clock.drift_s())
         for key, value in (await self.store.counts()).items():

@@ -41,6 +41,10 @@ class Vault(Protocol):
     def code_digest(self, account_id: int, phone: str, code: str) -> bytes: ...
 
 
+def _nobody(channel: str) -> None:
+    """The default `placed`."""
+
+
 class Accept:
     """The only writer of packets."""
 
@@ -52,14 +56,20 @@ class Accept:
         clock: Clock,
         channels: Mapping[str, Channel],
         *,
+        elsewhere: frozenset[str] = frozenset(),
+        placed: Callable[[str], None] = _nobody,
         randbelow: Callable[[int], int],
         today: Callable[[], str],
     ) -> None:
+        """`elsewhere`: channels that other processes send through; they count as live.
+        `placed`: told the channel of every new message."""
         self._orders = orders
         self._accounts = accounts
         self._vault = vault
         self._clock = clock
         self._channels = channels
+        self._elsewhere = elsewhere
+        self._placed = placed
         self._randbelow = randbelow
         self._today = today
 
@@ -68,12 +78,14 @@ class Accept:
     ) -> Sent:
         """Stores and charges. Raises Refused (nothing was stored), Unavailable, InDoubt."""
         try:
-            order = await self._order(account, request, caller_ip=caller_ip, dialect=dialect)
-            code, placed = await self._place(order, account, request)
+            code = request.code or self._draw(account)
+            order = await self._order(account, request, code, caller_ip=caller_ip, dialect=dialect)
+            code, placed = await self._place(order, code, account, request)
         except OSError as error:  # no room for the day's data key: nothing was stored
             raise Unavailable(f"keys: {error.strerror}") from error
         crash.point("accepted")
         first = order.plan[0]
+        self._placed(first.channel)
         message = SentMessage(
             message_id=placed.message_id,
             phone=request.phone,
@@ -92,7 +104,7 @@ class Accept:
         )
 
     async def _order(
-        self, account: Account, request: SendRequest, *, caller_ip: str, dialect: str
+        self, account: Account, request: SendRequest, code: str, *, caller_ip: str, dialect: str
     ) -> Order:
         steps = _steps(account, request)
         settings = account.settings
@@ -102,6 +114,7 @@ class Accept:
         self._check_channels(steps)
         digest = self._vault.phone_digest(request.phone)
         day = self._today()
+        sealed, code_digest = self._sealed(day, account.id, request.phone, code)
         return Order(
             account_id=account.id,
             at=self._clock.now(),
@@ -112,8 +125,8 @@ class Accept:
             phone=self._vault.seal(day, "phone", account.id, digest, request.phone),
             phone_digest=digest,
             phone_mask=phones.mask(request.phone),
-            code=b"",
-            code_digest=b"",
+            code=sealed,
+            code_digest=code_digest,
             code_generated=request.code is None,
             key_day=day,
             dialect=dialect,
@@ -141,26 +154,31 @@ class Accept:
     def _check_channels(self, steps: tuple[Step, ...]) -> None:
         for step in steps:
             channel = self._channels.get(step.channel)
-            if channel is not None and channel.health().live:
+            if channel is not None and (step.channel in self._elsewhere or channel.health().live):
                 return
         raise Refused("UNAVAILABLE", why="no channel of this cascade is live")
 
     async def _place(
-        self, order: Order, account: Account, request: SendRequest
+        self, order: Order, code: str, account: Account, request: SendRequest
     ) -> tuple[str, Placed]:
         for _ in range(DRAWS_MAX):
-            code = request.code or codes.generate(account.settings.code_length, self._randbelow)
-            outcome = await self._orders.submit(self._with_code(order, request.phone, code))
+            outcome = await self._orders.submit(order)
             if isinstance(outcome, Placed):
                 return code, outcome
             if outcome.error != CODE_CLASH:
                 raise _refused(outcome)
+            code = self._draw(account)
+            sealed, digest = self._sealed(order.key_day, account.id, request.phone, code)
+            order = dataclasses.replace(order, code=sealed, code_digest=digest)
         raise Refused("UNAVAILABLE", why="too many live codes for this number")
 
-    def _with_code(self, order: Order, phone: str, code: str) -> Order:
-        digest = self._vault.code_digest(order.account_id, phone, code)
-        sealed = self._vault.seal(order.key_day, "code", order.account_id, digest, code)
-        return dataclasses.replace(order, code=sealed, code_digest=digest)
+    def _draw(self, account: Account) -> str:
+        return codes.generate(account.settings.code_length, self._randbelow)
+
+    def _sealed(self, day: str, account_id: int, phone: str, code: str) -> tuple[bytes, bytes]:
+        """The code encrypted, and the digest that finds it."""
+        digest = self._vault.code_digest(account_id, phone, code)
+        return self._vault.seal(day, "code", account_id, digest, code), digest
 
 
 def _steps(account: Account, request: SendRequest) -> tuple[Step, ...]:

@@ -45,8 +45,8 @@ class Batcher(Generic[Item, Outcome]):
         self._waiting.append((item, future))
         if self._worker is None:
             self._worker = asyncio.create_task(self._run())
-        # A caller that goes away does not take its item out of a batch under way.
-        return await asyncio.shield(future)
+        # A caller that goes away leaves its item in the batch; nobody is told its outcome.
+        return await future
 
     async def _run(self) -> None:
         try:

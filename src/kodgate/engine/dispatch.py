@@ -46,6 +46,16 @@ FIRST_FOLLOW_UP_MS = 5_000
 """After a deadline that no provider answered for: when its money is looked at (D9)."""
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Duties:
+    """What a process does beside accepting; others may do the rest over the same store."""
+
+    sends: frozenset[str]
+    """Channels that it sends through."""
+    watches: bool = True
+    """Polls providers and decides deadlines."""
+
+
 class Dispatcher:
     """Runs the loops of one node."""
 
@@ -59,6 +69,7 @@ class Dispatcher:
         meters: Meters,
         *,
         node: str,
+        duties: Duties,
     ) -> None:
         self._store = store
         self._channels = channels
@@ -67,7 +78,8 @@ class Dispatcher:
         self._settings_of = settings_of
         self._meters = meters
         self._node = node
-        self._wakes = {name: asyncio.Event() for name in channels}
+        self._duties = duties
+        self._wakes = {name: asyncio.Event() for name in channels if name in duties.sends}
         self._tasks: set[asyncio.Task[None]] = set()
         self._loops: list[asyncio.Task[None]] = []
         self._looking: set[int] = set()
@@ -78,8 +90,10 @@ class Dispatcher:
 
     def start(self, advance: Advance) -> None:
         self._advance = advance
-        pumps = [self._pump(channel) for channel in self._channels.values()]
-        self._loops = [asyncio.create_task(loop) for loop in (*pumps, self._watch())]
+        loops = [self._pump(self._channels[name]) for name in self._wakes]
+        if self._duties.watches:
+            loops.append(self._watch())
+        self._loops = [asyncio.create_task(loop) for loop in loops]
 
     async def stop(self, *, grace_s: float) -> None:
         """Claims no more, lets what is under way finish for `grace_s` real seconds."""

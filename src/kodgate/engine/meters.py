@@ -87,9 +87,21 @@ class Meters:
             registry=self.registry,
         )
 
+        self._children: dict[tuple[str, str | int], Counter] = {}
+
+    def sent(self, dialect: str, error: int) -> None:
+        """One send request: 0, or the error table's number."""
+        child = self._children.get((dialect, error))
+        if child is None:
+            child = self._children[dialect, error] = self.codes.labels(dialect, str(error))
+        child.inc()
+
     def words(self, channel: str, words: Iterable[str]) -> None:
         for word in words:
-            self.events.labels(channel, word).inc()
+            child = self._children.get((channel, word))
+            if child is None:
+                child = self._children[channel, word] = self.events.labels(channel, word)
+            child.inc()
 
     def call(self, channel: str, method: str, status: str, seconds: float) -> None:
         """One call to a provider."""

@@ -10,7 +10,8 @@ import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +37,14 @@ from kodgate.web.callbacks import callbacks
 from kodgate.web.inbox import Inbox
 from kodgate.web.monitor import Check, HttpMeters, monitor
 from kodgate.web.requirements import Limits
+from kodgate.web.roles import Roles, chosen
 from kodgate.web.server import HttpServer, bind, tls_context
 
 log = structlog.get_logger()
 
 MASTER_KEY_FILE = "master.key"
 STOP_S = 1.5
+DAY_MS = 86_400_000
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 OWN_CALLBACK = "own"
 """As `telegram.callback_url`: the address that we listen on, for the sandbox on this machine."""
@@ -56,11 +59,11 @@ class SetupError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """Where a started gateway listens."""
+    """Where a started gateway listens; 0: not in this process's roles."""
 
-    wire: int
-    json: int
     metrics: int
+    wire: int = 0
+    json: int = 0
 
 
 def master_key(config: Config) -> bytes:
@@ -129,6 +132,7 @@ class Gateway:
         self._keyring = keyring
         self._clock = clock
         self._inbox_url = inbox_url
+        self._roles: Roles = chosen(config.roles)
         self._meters = Meters()
         self._servers: list[HttpServer] = []
         self._inbox: Inbox | None = None
@@ -156,12 +160,13 @@ class Gateway:
             channels,
             keyring,
             clock,
-            node=config.node or socket.gethostname(),
+            node=config.node or self._roles.node(socket.gethostname()),
+            duties=self._roles.duties(channels),
             secret_digest=keyring.secret_digest,
             randbelow=secrets.randbelow,
             steady_s=time.monotonic,
             wall_s=time.time,
-            today=lambda: _day(clock.now()),
+            today=lambda: _day(clock.now() // DAY_MS),
             meters=self._meters,
         )
         await self._engine.start()
@@ -194,11 +199,11 @@ class Gateway:
 
     def _bind(self) -> dict[str, socket.socket]:
         http, metrics = self._config.http, self._config.metrics
-        wanted = {
-            "wire": (http.host, http.port),
-            "json": (http.host, http.json_port),
-            "metrics": (metrics.host, metrics.port),
-        }
+        wanted = {"metrics": (metrics.host, metrics.port)}
+        if self._roles.listens:
+            wanted["wire"] = (http.host, http.port)
+        if self._roles.wire:
+            wanted["json"] = (http.host, http.json_port)
         sockets = {}
         for name, (host, port) in wanted.items():
             try:
@@ -258,24 +263,25 @@ class Gateway:
         )
         app = Api(
             self.engine,
-            wire.load(),
+            wire.load() if self._roles.wire else (),
             settings=settings,
             on_request=meters.on_request,
             otherwise=self._pages(),
         )
         watch = monitor(self._checks, self._meters.registry)
-        public = [sockets["wire"], sockets["json"]]
-        self._servers = [
-            HttpServer(app, public, limits=limits, exempt=exempt, tls=tls),
-            HttpServer(watch, [sockets["metrics"]], limits=limits, exempt=exempt),
-        ]
+        public = [socket for name, socket in sockets.items() if name != "metrics"]
+        self._servers = [HttpServer(watch, [sockets["metrics"]], limits=limits, exempt=exempt)]
+        if public:
+            self._servers.append(HttpServer(app, public, limits=limits, exempt=exempt, tls=tls))
         for server in self._servers:
             await server.start()
 
     def _pages(self) -> App:
         """Everything on the wire's listener that is no dialect's route."""
-        prefixes: dict[bytes, App] = {b"/callbacks/": callbacks(self.engine)}
-        if self._inbox_url is not None:
+        prefixes: dict[bytes, App] = {}
+        if self._roles.callbacks:
+            prefixes[b"/callbacks/"] = callbacks(self.engine)
+        if self._inbox_url is not None and self._roles.pages:
             self._inbox = Inbox(self._inbox_url)
             prefixes[b"/inbox/"] = self._inbox
         return mounted({}, prefixes, not_found)
@@ -294,8 +300,8 @@ class Gateway:
     async def _checks(self) -> list[Check]:
         """What /readyz looks at."""
         await self.engine.store.get(CLOCK_KEY)
-        health = {name: one.health() for name, one in self.engine.channels.items()}
-        live = any(each.live for each in health.values())
+        health = {one.name: one.health() for one in self.engine.senders}
+        live = not health or any(each.live for each in health.values())
         words = "; ".join(f"{n}: {'live' if h.live else h.why}" for n, h in health.items())
         return [
             Check(name="database", ok=True),
@@ -309,8 +315,10 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else ("" if value is None else value)
 
 
-def _day(now: int) -> str:
-    return datetime.fromtimestamp(now / 1000, UTC).strftime("%Y-%m-%d")
+@lru_cache(maxsize=4)
+def _day(number: int) -> str:
+    """`number`: days since the Unix epoch."""
+    return date.fromordinal(date(1970, 1, 1).toordinal() + number).isoformat()
 
 
 def _networks(name: str, lines: Iterable[str]) -> Networks:
