@@ -5,17 +5,23 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from kodgate.channels.smpp.route import RouteProfile, save
+from kodgate.cli import users
 from kodgate.cli.exits import USAGE, Failed
 from kodgate.cli.opening import Opened, is_secret, new_secret
 from kodgate.core import ledger, money
 from kodgate.core.accounts import Account, AccountSettings
 from kodgate.core.tariffs import Price, Tariff
 from kodgate.store import Route
+from kodgate.store.cabinet import CabinetStore, tables
+from kodgate.web.cabinet import passwords
+from kodgate.web.cabinet.roles import Role
 
 LOGIN = "demo"
+OPERATOR = "operator"
 BALANCE = "1000.00"
 SETTINGS = AccountSettings(sender="kodgate", template="Код: {code}")
 TARIFF = Tariff(
@@ -43,6 +49,46 @@ async def prepare(
     if account is None:
         account = await _create(opened, environ.get("KODGATE_DEMO_BALANCE", BALANCE))
     return await _secret(opened, account, data / "demo-secret", environ)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class People:
+    """The cabinet passwords that the screen prints."""
+
+    demo: str
+    operator: str
+
+
+async def people(opened: Opened, *, data: Path, environ: Mapping[str, str] = os.environ) -> People:
+    """The demo account's owner and an operator; makes who is missing."""
+    given = environ.get("KODGATE_DEMO_PASSWORD")
+    if given is not None and not passwords.is_allowed(given):
+        raise Failed("KODGATE_DEMO_PASSWORD must have 12 to 128 characters", USAGE)
+    return People(
+        demo=await _person(opened, LOGIN, Role.OWNER, data / "demo-password", given),
+        operator=await _person(opened, OPERATOR, Role.OPERATOR, data / "operator-password", given),
+    )
+
+
+async def _person(opened: Opened, login: str, role: Role, path: Path, given: str | None) -> str:
+    """Kept beside the demo's secret: only a demo does so."""
+    kept = path.read_text("utf-8").strip() if path.exists() else None
+    password = given or kept or passwords.generate()
+    cabinet = CabinetStore(tables(opened.store))
+    user = await cabinet.user(login)
+    if user is None:
+        account = "" if role is Role.OPERATOR else LOGIN
+        await users.add(opened, login=login, account=account, role=role, password=password)
+    elif password != kept:
+        await cabinet.set_password(user.id, passwords.make_hash(password))
+    _keep(path, password, kept)
+    return password
+
+
+def _keep(path: Path, secret: str, kept: str | None) -> None:
+    if secret != kept:
+        path.touch(mode=0o600)
+        path.write_text(secret + "\n", "utf-8")
 
 
 async def _save_route(opened: Opened, smsc_port: int) -> None:
@@ -79,7 +125,5 @@ async def _secret(opened: Opened, account: Account, path: Path, environ: Mapping
         await opened.store.add_secret(
             account.id, digest, at=opened.clock.now(), others_expire_at=None
         )
-    if secret != kept:
-        path.touch(mode=0o600)
-        path.write_text(secret + "\n", "ascii")
+    _keep(path, secret, kept)
     return secret

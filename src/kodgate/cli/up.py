@@ -61,6 +61,7 @@ async def _up(config: Config, ports: SandboxPorts) -> None:
     try:
         opened = Opened(store=store, keyring=keyring, clock=clock)
         secret = await demo.prepare(opened, data=config.data, smsc_port=sandbox.ports.smsc)
+        people = await demo.people(opened, data=config.data)
         config = _with_sandbox(config, sandbox.ports)
         gateway = app.Gateway(
             config,
@@ -73,7 +74,8 @@ async def _up(config: Config, ports: SandboxPorts) -> None:
         try:
             account = await store.account(demo.LOGIN)
             assert account is not None
-            typer.echo(_screen(config, gateway.ports, sandbox.ports, secret, account.balance))
+            given = Given(secret=secret, people=people, balance=account.balance)
+            typer.echo(_screen(config, gateway.ports, sandbox.ports, given))
             sys.stdout.flush()
             _write_ready(config.data / READY_FILE, gateway.ports, sandbox.ports)
             await gateway.run(until=stopped, child=sandbox.process)
@@ -178,23 +180,33 @@ async def _await_ready(process: asyncio.subprocess.Process, ready: Path) -> dict
     raise app.SetupError(f"the sandbox was not ready within {READY_S:.0f} s")
 
 
-def _screen(
-    config: Config, ports: app.Ports, sandbox: SandboxPorts, secret: str, balance: int
-) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What the demo hands out."""
+
+    secret: str
+    people: demo.People
+    balance: int
+
+
+def _screen(config: Config, ports: app.Ports, sandbox: SandboxPorts, given: Given) -> str:
     base = f"http://{config.http.host}:{ports.wire}"
-    shown = money.text(balance, money.decimals(balance))
+    shown = money.text(given.balance, money.decimals(given.balance))
+    secret = given.secret
     scale = f"\n  time        {config.time_scale:g} times faster" if config.time_scale != 1 else ""
     return f"""
 kodgate is up. Sandbox: nothing leaves this machine.
 
   wire        {base}/http_in5.asp
   JSON        http://{config.http.host}:{ports.json}/send
+  cabinet     {base}/cabinet/   {demo.LOGIN} / {given.people.demo}
+  operator    the same page     {demo.OPERATOR} / {given.people.operator}
   inbox       {base}/inbox   (the codes that the phones received)
   metrics     http://{config.metrics.host}:{ports.metrics}/metrics
   Telegram    http://127.0.0.1:{sandbox.telegram}   SMSC 127.0.0.1:{sandbox.smsc}
   data        {config.data}{scale}
 
-  login       {demo.LOGIN}
+  API login   {demo.LOGIN}
   password    {secret}
   balance     {shown}
 

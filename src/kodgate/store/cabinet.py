@@ -11,10 +11,10 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from kodgate.core.types import Message
-from kodgate.store import LedgerEntry, PacketRow, rows
+from kodgate.store import LedgerEntry, PacketRow, Store, rows
 
 AUDIT_TRIES = 20
 """How often an audit row looks for its place at the end of the chain."""
@@ -34,6 +34,13 @@ class Tables(Protocol):
 
     async def run(self, statements: Sequence[tuple[str, Sequence[Any]]]) -> list[rows.Row]:
         """All or nothing; what the last statement returned. Raises Unavailable, InDoubt."""
+
+
+def tables(store: Store) -> Tables:
+    """What a store lends. Raises TypeError where this database serves no cabinet yet."""
+    if not (hasattr(store, "fetch") and hasattr(store, "run")):
+        raise TypeError(f"{type(store).__name__} serves no cabinet")
+    return cast(Tables, store)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

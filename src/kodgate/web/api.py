@@ -42,6 +42,7 @@ from kodgate.web.asgi import (
     read_body,
 )
 from kodgate.web.heads import Head
+from kodgate.web.journal import Asked, Journal, excerpt, without_secrets
 from kodgate.web.limits import SimulationLimit, Throttle
 from kodgate.web.server import frames
 from kodgate.wire import Call, Dialect, HttpAnswer, HttpRequest
@@ -141,6 +142,8 @@ class _Exchange:
     path: str
     account: Account | None = None
     user_message_id: str | None = None
+    packet_id: int | None = None
+    """The packet that it made."""
     error: ErrorCode = BY_NAME["OK"]
     why: str = ""
     started_s: float = 0.0
@@ -163,6 +166,7 @@ class Api:
         simulations: SimulationLimit | None = None,
         inflight: Inflight | None = None,
         on_request: OnRequest = nobody_listens,
+        journal: Journal | None = None,
         otherwise: App = not_found,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -172,6 +176,7 @@ class Api:
         self._simulations = simulations or SimulationLimit()
         self._inflight = inflight or Inflight()
         self._on_request = on_request
+        self._journal = journal
         self._otherwise = otherwise
         self._clock = clock
         self._routes = {
@@ -210,6 +215,7 @@ class Api:
         else:
             await self._write(send, exchange, reply)
         self._finish(exchange)
+        self._remember(exchange, b"" if reply is None else reply.body)
 
     async def _read(
         self, scope: Scope, receive: Receive, send: Send, path: str
@@ -327,6 +333,7 @@ class Api:
         sent = await self._engine.send(
             account, request, caller_ip=exchange.caller_ip, dialect=dialect.name
         )
+        exchange.packet_id = sent.packet_id
         return dialect.render_sent(call, sent, account.settings)
 
     async def _status(self, exchange: _Exchange) -> HttpAnswer:
@@ -399,6 +406,28 @@ class Api:
             why=exchange.why or (exchange.error.en if error else ""),
             ms=round(seconds * 1000, 1),
         )
+
+    def _remember(self, exchange: _Exchange, body: bytes) -> None:
+        """For the request log: also what was refused before it was known who asks."""
+        call = exchange.call
+        login = call.credentials.login.lower()
+        if self._journal is None or not login:
+            return
+        asked = Asked(
+            id=exchange.id,
+            at=int(time.time() * 1000),
+            path=exchange.path,
+            dialect=exchange.dialect.name,
+            ip=exchange.caller_ip,
+            error=exchange.error.number,
+            why=exchange.why,
+            seconds=self._clock() - exchange.started_s,
+            in_query=call.credentials.in_query,
+            packet_id=exchange.packet_id,
+            parameters=without_secrets(call.parameters),
+            body=excerpt(body),
+        )
+        self._journal.add(login, asked)
 
     async def _serve_old_page(self, scope: Scope, receive: Receive, send: Send, old: str) -> None:
         """A page of the family that we do not serve says so in the caller's format."""

@@ -33,8 +33,12 @@ from kodgate.web import logs
 from kodgate.web.addresses import Networks
 from kodgate.web.api import Api, ApiSettings
 from kodgate.web.asgi import App, mounted, not_found
+from kodgate.web.cabinet.app import PREFIX as CABINET
+from kodgate.web.cabinet.app import cabinet
+from kodgate.web.cabinet.site import SiteSettings
 from kodgate.web.callbacks import callbacks
 from kodgate.web.inbox import Inbox
+from kodgate.web.journal import Journal
 from kodgate.web.monitor import Check, HttpMeters, monitor
 from kodgate.web.requirements import Limits
 from kodgate.web.roles import Roles, chosen
@@ -134,6 +138,7 @@ class Gateway:
         self._inbox_url = inbox_url
         self._roles: Roles = chosen(config.roles)
         self._meters = Meters()
+        self._journal = Journal()
         self._servers: list[HttpServer] = []
         self._inbox: Inbox | None = None
         self._engine: Engine | None = None
@@ -152,7 +157,7 @@ class Gateway:
         self.ports = Ports(**{name: one.getsockname()[1] for name, one in sockets.items()})
         if self._store is None:
             self._store = await open_store(config)
-        keyring = self._keyring or open_keyring(config)
+        keyring = self._keyring = self._keyring or open_keyring(config)
         clock = self._clock or await open_clock(config, self._store)
         channels = await self._channels(self._store, clock)
         self._engine = Engine(
@@ -266,7 +271,8 @@ class Gateway:
             wire.load() if self._roles.wire else (),
             settings=settings,
             on_request=meters.on_request,
-            otherwise=self._pages(),
+            journal=self._journal,
+            otherwise=self._pages(proxies),
         )
         watch = monitor(self._checks, self._meters.registry)
         public = [socket for name, socket in sockets.items() if name != "metrics"]
@@ -276,15 +282,31 @@ class Gateway:
         for server in self._servers:
             await server.start()
 
-    def _pages(self) -> App:
+    def _pages(self, proxies: Networks) -> App:
         """Everything on the wire's listener that is no dialect's route."""
         prefixes: dict[bytes, App] = {}
         if self._roles.callbacks:
             prefixes[b"/callbacks/"] = callbacks(self.engine)
         if self._inbox_url is not None and self._roles.pages:
-            self._inbox = Inbox(self._inbox_url)
+            self._inbox = Inbox(self._inbox_url, host=self._config.http.host)
             prefixes[b"/inbox/"] = self._inbox
+        if self._roles.pages:
+            prefixes[CABINET.encode("ascii")] = self._cabinet(proxies)
         return mounted({}, prefixes, not_found)
+
+    def _cabinet(self, proxies: Networks) -> App:
+        assert self._keyring is not None
+        settings = SiteSettings(
+            proxies=proxies,
+            allow_plain=self._config.http.allow_plain,
+            sandbox=self._inbox_url is not None,
+        )
+        return cabinet(
+            engine=self.engine,
+            keyring=self._keyring,
+            journal=self._journal,
+            settings=settings,
+        )
 
     def _tls(self) -> ssl.SSLContext | None:
         http = self._config.http

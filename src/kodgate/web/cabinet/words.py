@@ -1,0 +1,121 @@
+"""What the gateway's own words are called in front of people. Russian; catalogues translate."""
+
+from __future__ import annotations
+
+
+def N_(text: str) -> str:  # noqa: N802  (gettext's own name: it marks a text to be translated)
+    return text
+
+
+STATES = {
+    "queued": N_("в очереди"),
+    "sent": N_("отправлено"),
+    "delivered": N_("доставлено, не прочитано"),
+    "confirmed": N_("доставлено"),
+    "failed": N_("не доставлено"),
+    "expired": N_("время вышло"),
+}
+
+TONES = {
+    "queued": "wait",
+    "sent": "wait",
+    "delivered": "wait",
+    "confirmed": "good",
+    "failed": "bad",
+    "expired": "bad",
+}
+"""How a state looks: always beside its word and sign, never alone."""
+
+SIGNS = {"wait": "…", "good": "✓", "bad": "✕", "info": "i", "money": "₽"}
+
+CHANNELS = {"telegram": "Telegram", "sms": "SMS"}
+
+KINDS = {
+    "charge": N_("списание"),
+    "refund": N_("возврат"),
+    "topup": N_("пополнение"),
+    "adjustment": N_("корректировка"),
+}
+
+ROLES = {
+    "owner": N_("владелец"),
+    "developer": N_("разработчик"),
+    "finance": N_("бухгалтер"),
+    "support": N_("поддержка"),
+    "operator": N_("оператор шлюза"),
+}
+
+ROLE_HINTS = {
+    "owner": N_("всё, включая пользователей"),
+    "developer": N_("сообщения, журнал запросов, тест и безопасность; без денег"),
+    "finance": N_("сообщения и деньги; без кодов и настроек"),
+    "support": N_("сообщения и журнал; номера и коды скрыты"),
+}
+
+REASONS = {
+    "rejected": N_("поставщик не принял сообщение"),
+    "closed": N_("направление закрыто"),
+    "no_route": N_("нет маршрута на этот номер"),
+    "unknown": N_("поставщик не ответил, чем кончилось"),
+    "undelivered": N_("поставщик не смог доставить"),
+    "unread": N_("не прочитано в срок"),
+    "cancelled": N_("отменено: код уже введён или прочитан"),
+}
+
+SOURCES = {
+    "send": N_("ответ поставщика"),
+    "prepare": N_("ответ поставщика"),
+    "poll": N_("опрос поставщика"),
+    "callback": N_("уведомление поставщика"),
+    "receipt": N_("отчёт о доставке"),
+    "deadline": N_("срок ожидания"),
+    "confirm": N_("введённый код"),
+}
+
+AUDIT = {
+    "sign_in": N_("вход"),
+    "sign_in_failed": N_("неудачный вход"),
+    "sign_out": N_("выход"),
+    "reveal": N_("показаны номер и код"),
+    "secret": N_("новый http_password"),
+    "settings": N_("изменены настройки"),
+    "password": N_("изменён пароль кабинета"),
+    "totp_on": N_("включён второй фактор"),
+    "totp_off": N_("выключен второй фактор"),
+    "recovery": N_("вход по резервному коду"),
+    "session": N_("завершён сеанс"),
+    "user_created": N_("добавлен пользователь"),
+    "user_role": N_("изменена роль"),
+    "user_disabled": N_("пользователь отключён"),
+    "user_enabled": N_("пользователь включён"),
+    "user_password": N_("новый пароль пользователя"),
+    "export": N_("выгрузка операций"),
+    "view_as": N_("просмотр от имени клиента"),
+    "test_send": N_("отправка со страницы теста"),
+}
+
+NOTES = {
+    "saved": ("good", N_("Сохранено. Новые запросы уже идут по этим правилам.")),
+    "wrong_password": ("bad", N_("Пароль кабинета не подошёл, ничего не изменено.")),
+    "bad_value": ("bad", N_("Значение не подходит, ничего не изменено. Проверьте поле.")),
+    "lockout": (
+        "bad",
+        N_("С таким списком ваш нынешний адрес не сможет отправлять: не сохранено."),
+    ),
+    "session_ended": ("good", N_("Сеанс завершён.")),
+    "sessions_ended": ("good", N_("Все остальные сеансы завершены.")),
+    "password_changed": ("good", N_("Пароль изменён, остальные сеансы завершены.")),
+    "weak_password": ("bad", N_("Пароль должен быть от 12 до 128 знаков.")),
+    "passwords_differ": ("bad", N_("Новый пароль и его повтор различаются.")),
+    "totp_off": ("good", N_("Второй фактор выключен.")),
+    "totp_wrong": ("bad", N_("Код из приложения не подошёл. Проверьте время на телефоне.")),
+    "login_taken": ("bad", N_("Этот логин уже занят.")),
+    "bad_login": (
+        "bad",
+        N_("Логин: от 2 до 64 знаков a-z 0-9 . _ -, первый знак буква или цифра."),
+    ),
+    "last_owner": ("bad", N_("Это единственный владелец: сначала назначьте другого.")),
+    "user_saved": ("good", N_("Пользователь изменён, его сеансы завершены.")),
+    "signed_out": ("good", N_("Вы вышли из кабинета.")),
+}
+"""What a page says after a form: chosen by its key, so that a cookie holds no free text."""
