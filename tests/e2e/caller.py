@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import configparser
 import json
+import socket
 import sqlite3
+import subprocess
+import sys
 import time
 import urllib.parse
 import urllib.request
@@ -33,10 +36,64 @@ class Entry:
 class Caller:
     """Speaks to one gateway as the demo account."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(
+        self, gateway: Gateway, *, login: str = "demo", password: str | None = None
+    ) -> None:
         self.gateway = gateway
-        self.login = "demo"
-        self.password = gateway.secret
+        self.login = login
+        self.password = gateway.secret if password is None else password
+
+    def command(self, *words: str) -> str:
+        """`kodgate WORDS` beside the running gateway, on its data; what it printed."""
+        command = [sys.executable, "-m", "kodgate", *words, "--data", str(self.gateway.data)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def account(self, login: str, *settings: str, balance: str = "1000.00") -> Caller:
+        """Another customer of this gateway. `settings`: NAME=VALUE."""
+        options = [word for setting in settings for word in ("--set", setting)]
+        printed = self.command("account", "create", login, *options)
+        self.command("account", "top-up", login, balance)
+        secret = printed.partition("http_password: ")[2].split()[0]
+        return Caller(self.gateway, login=login, password=secret)
+
+    def set(self, *settings: str) -> None:
+        """Changes the account's settings; returns when they are in force."""
+        options = [word for setting in settings for word in ("--set", setting)]
+        self.command("account", "set", self.login, *options)
+        time.sleep(1.1)  # settings are at most a second old
+
+    def raw(self, data: bytes, *, port: int | None = None) -> bytes:
+        """Bytes over a socket of its own; all that came until the other side closed."""
+        address = ("127.0.0.1", port or self.gateway.wire)
+        received = []
+        with socket.create_connection(address, timeout=15) as connection:
+            connection.sendall(data)
+            while part := connection.recv(65_536):
+                received.append(part)
+        return b"".join(received)
+
+    def get(self, path: str, **parameters: object) -> str:
+        """A GET with the credentials in the URL, as much old code does it."""
+        fields = {"http_username": self.login, "http_password": self.password, **parameters}
+        url = f"http://127.0.0.1:{self.gateway.wire}{path}?{urllib.parse.urlencode(fields)}"
+        with urllib.request.urlopen(url, timeout=20) as answer:
+            body: bytes = answer.read()
+        return body.decode("utf-8")
+
+    def books(self) -> dict[str, list[Any]]:
+        """All that a request could change: rows, money, and what the providers were asked.
+
+        Taken once nothing is under way any more.
+        """
+        is_open = "select 1 from message where decide_at is not null or due_at is not null"
+        until(lambda: not self.rows(is_open), 20)
+        counted = ("packet", "message", "transfer", "event", "unique_id", "parked")
+        found = {name: self.rows(f"select count(*) from {name}") for name in counted}
+        found["money"] = self.rows("select id, balance, held from account order by id")
+        found["truth"] = self.control("/log")
+        return found
 
     def post(self, path: str, **parameters: object) -> str:
         """A form POST with the credentials; the body as text."""
@@ -80,9 +137,10 @@ class Caller:
         with urllib.request.urlopen(request, timeout=20) as answer:
             return json.loads(answer.read())
 
-    def truth(self, kind: str) -> list[dict[str, Any]]:
+    def truth(self, kind: str, phone: str = "") -> list[dict[str, Any]]:
         """What the sandbox really did: fee, send, delivered, read, sms, ..."""
-        return [entry for entry in self.control("/log") if entry["kind"] == kind]
+        found: list[dict[str, Any]] = self.control(f"/log?kind={kind}&phone={phone}")
+        return found
 
     def until_final(self, packet_id: str, seconds: float = 40) -> list[dict[str, str]]:
         """The packet's messages once the newest has ended."""
@@ -97,7 +155,8 @@ class Caller:
         """The customer's operations, oldest first, straight from the database."""
         rows = self.rows(
             "select kind, amount, balance_after, message_id from transfer"
-            " where balance_after is not null order by id"
+            " where balance_after is not null"
+            f" and account_id = (select id from account where login = '{self.login}') order by id"
         )
         return [Entry(*row) for row in rows]
 

@@ -144,7 +144,7 @@ def test_a_code_read_from_the_banner_and_typed_stops_the_timer(alice: Caller) ->
 def test_the_same_message_id_twice_is_error_19_with_the_first_packet(alice: Caller) -> None:
     off = [alice.send("79123456789", message_id=5) for _ in range(2)]
     assert [x["error_num"] for x in off] == ["OK", "OK"]
-    _set(alice, "unique_message_ids=yes")
+    alice.set("unique_message_ids=yes")
     first = until(lambda: _accepted(alice.send("79123456789", message_id=6)), 5)
     again = alice.send("79123456789", message_id=6)
     assert (again["error_code"], again["packet_id"]) == ("19", first["packet_id"])
@@ -153,17 +153,3 @@ def test_the_same_message_id_twice_is_error_19_with_the_first_packet(alice: Call
 
 def _accepted(sent: dict[str, str]) -> dict[str, str] | None:
     return sent if sent["error_num"] == "OK" else None
-
-
-def _set(alice: Caller, *changes: str) -> None:
-    """By the command line, beside the running gateway."""
-    import subprocess
-    import sys
-    import time
-
-    command = [sys.executable, "-m", "kodgate", "account", "set", "demo"]
-    for change in changes:
-        command += ["--set", change]
-    command += ["--data", str(alice.gateway.data)]
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
-    time.sleep(1.2)  # settings are at most a second old

@@ -203,7 +203,7 @@ def test_what_is_not_one_plain_json_object_is_refused(text):
 
 
 def test_json_with_more_than_sixty_four_members_is_refused():
-    assert json_call({str(n): n for n in range(65)}).error == "BAD_PARAMETER"
+    assert json_call({str(n): n for n in range(65)}).error == "BAD_JSON"
     assert json_call({str(n): n for n in range(64)}).error is None
 
 

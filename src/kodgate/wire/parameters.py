@@ -196,7 +196,7 @@ def json_text(body: bytes, content_type: str) -> str:
 
 
 def json_object(text: str) -> dict[str, object]:
-    """A JSON object; numbers stay text. Raises Refused: BAD_JSON, or BAD_PARAMETER (too many).
+    """A JSON object; numbers stay text. Raises Refused BAD_JSON.
 
     Spaces may be U+00A0, as the document itself prints them (O-19).
     """
@@ -232,7 +232,7 @@ def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(members) != len(pairs):
         raise ValueError("the same name twice")
     if len(members) > PARAMETERS_MAX:
-        raise Refused("BAD_PARAMETER", why="too many members")
+        raise ValueError("too many members")  # who calls is not known either: 22 would mislead
     for part in (part for pair in pairs for part in pair if isinstance(part, str)):
         if _SURROGATE.search(part):
             raise ValueError("half a character")
