@@ -41,9 +41,9 @@ def text(amount: int, places: int = DECIMALS_MIN, separator: str = ".") -> str:
     """`21000` -> `2.10`. `places` must be enough to be exact, see `decimals`."""
     unit = 10 ** (DECIMALS_MAX - places)
     assert amount % unit == 0, "printing would lose money"
-    whole, fraction = divmod(abs(amount) // unit, 10**places)
+    digits = str(abs(amount) // unit).zfill(places + 1)
     sign = "-" if amount < 0 else ""
-    return f"{sign}{whole}{separator}{fraction:0{places}d}"
+    return f"{sign}{digits[:-places]}{separator}{digits[-places:]}"
 
 
 def decimal(amount: int) -> Decimal:

@@ -29,7 +29,7 @@ from kodgate.store import Store
 from kodgate.store import open_store as connect
 from kodgate.store.keyring import Keyring
 from kodgate.store.migrating import migrate
-from kodgate.web import logs
+from kodgate.web import logs, tuning
 from kodgate.web.addresses import Networks
 from kodgate.web.api import Api, ApiSettings
 from kodgate.web.asgi import App, mounted, not_found
@@ -176,6 +176,7 @@ class Gateway:
         )
         await self._engine.start()
         await self._listen(sockets)
+        tuning.settle()
 
     async def run(
         self, *, until: asyncio.Event, child: asyncio.subprocess.Process | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from enum import Enum
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import httptools
 from uvicorn.config import Config
@@ -17,6 +18,7 @@ from uvicorn.protocols.http.httptools_impl import (
 
 from kodgate.web.addresses import source
 from kodgate.web.asgi import DROP
+from kodgate.web.cycle import Cycle
 from kodgate.web.requirements import judge
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ SLICE = 4096
 """Input is parsed in pieces of so many bytes, so that one read cannot become 10,000 requests."""
 LINGER_BYTES_MAX = 1_048_576
 NEVER = float("inf")
+ASGI = {"version": "3.0", "spec_version": "2.3"}
 
 
 class Phase(Enum):
@@ -83,7 +86,6 @@ class Connection(HttpToolsProtocol):
 
     def __init__(self, config: Config, server: HttpServer) -> None:
         super().__init__(config, server.state, {})
-        self.access_log = False  # it would print the query
         self.owner = server
         self.limits = server.limits
         self.app = server.guarded
@@ -280,14 +282,15 @@ class Connection(HttpToolsProtocol):
     # --- the parser's callbacks
 
     def on_message_begin(self) -> None:
-        super().on_message_begin()
         now = self.loop.time()
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
         self.phase = Phase.HEAD
         self.deadline = now + self.limits.head_s
         self.request_until = now + self.limits.request_s
         self.head_size = self.fed = self.body_size = 0
         self.chunked = False
-        self.scope["extensions"] = {DROP: {"close": self.drop}}
 
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
@@ -308,17 +311,58 @@ class Connection(HttpToolsProtocol):
         verdict = judge(method, version, self.url, self.headers, self.limits)
         if verdict.status:
             self._stop(verdict.status, verdict.text)
-        super().on_headers_complete()
         self.phase = Phase.BODY
         self.fed = 0
         self.chunked = verdict.chunked
         self.deadline = self.request_until
-        cycle = self.cycle
-        cycle.transport = self.polite  # type: ignore[assignment]
+        before = self.cycle
+        self.cycle = cycle = self._cycle(method, version)
         cycle.waiting_for_100_continue &= verdict.has_body and version == "1.1"
-        if version == "1.0" and self.parser.should_keep_alive():
-            cycle.keep_alive = True
-            cycle.default_headers = [*cycle.default_headers, (b"connection", b"keep-alive")]
+        if before is None or before.response_complete:
+            self._start_asgi_task(cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((cycle, self.app))
+
+    def _cycle(self, method: bytes, version: str) -> Cycle:
+        """The request whose head is complete."""
+        keep_alive = self.parser.should_keep_alive()
+        default = self.server_state.default_headers
+        if version == "1.0" and keep_alive:
+            default = [*default, (b"connection", b"keep-alive")]
+        return Cycle(
+            scope=self._scope(method, version),
+            transport=self.polite,  # type: ignore[arg-type]
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,  # it would print the query
+            default_headers=default,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=keep_alive,
+            on_response=self.on_response_complete,
+        )
+
+    def _scope(self, method: bytes, version: str) -> Any:
+        target = httptools.parse_url(self.url)
+        path = target.path.decode("ascii")
+        return {
+            "type": "http",
+            "asgi": ASGI,
+            "http_version": version,
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme,
+            "method": method.decode("ascii"),
+            "root_path": "",
+            "path": unquote(path) if "%" in path else path,
+            "raw_path": target.path,
+            "query_string": target.query or b"",
+            "headers": self.headers,
+            "state": {},
+            "extensions": {DROP: {"close": self.drop}},
+        }
 
     def on_body(self, body: bytes) -> None:
         self.body_size += len(body)
