@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from kodgate.engine import Engine
 from kodgate.store.keyring import Keyring
-from kodgate.web.cabinet.pages import overview, sign_in
+from kodgate.web.cabinet.pages import messages, overview, sign_in
 from kodgate.web.cabinet.site import Site, SiteSettings
 from kodgate.web.journal import Journal
 
 PREFIX = "/cabinet/"
 
-PAGES = (*sign_in.PAGES, *overview.PAGES)
+PAGES = (*sign_in.PAGES, *overview.PAGES, *messages.PAGES)
 
 
 def cabinet(*, engine: Engine, keyring: Keyring, journal: Journal, settings: SiteSettings) -> Site:

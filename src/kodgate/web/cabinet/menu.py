@@ -10,7 +10,10 @@ Entry = tuple[str, str]
 MENU: tuple[tuple[str, tuple[tuple[str, str, Right | None], ...]], ...] = (
     (
         "",
-        (("", N_("Обзор"), Right.SEE),),
+        (
+            ("", N_("Обзор"), Right.SEE),
+            ("messages", N_("Сообщения"), Right.SEE),
+        ),
     ),
 )
 

@@ -266,6 +266,11 @@ class Site:
         return menu.entries(visit.rights)
 
     @staticmethod
+    def named(w: Writer, table: Mapping[str, str]) -> list[tuple[str, str]]:
+        """A table of words as the options of a choice."""
+        return [(value, w.text(text)) for value, text in table.items()]
+
+    @staticmethod
     def base(guest: Guest) -> str:
         """Our address as the browser calls it, for snippets: `https://host:port`."""
         host = guest.request.headers.get("host", "localhost")
