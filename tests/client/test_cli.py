@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import re
+import select
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +17,7 @@ from typer.testing import CliRunner, Result
 
 from kodgate.cli import exits
 from kodgate.cli.main import app
+from kodgate.cli.sending import printable
 
 Run = Callable[..., Result]
 
@@ -190,3 +195,46 @@ def test_nothing_is_coloured_where_that_is_not_wanted(service: Service) -> None:
     )
     assert b"\x1b[" not in done.stdout
     assert done.stderr == b""
+
+
+def test_on_a_terminal_each_change_has_a_line_of_its_own(service: Service) -> None:
+    service.life = [3, 3, 8, 8, 6]
+    shown = on_a_terminal(["send", PHONE, "--wait"], service)
+    lines = re.split(r"[\r\n]+|\x1b\[2K", shown)
+    changes = [line for line in lines if "Message 1" in line]
+    assert len(changes) == 3
+    assert not [line for line in changes if "waiting" in line]
+    assert "waiting for the next change" in shown
+
+
+def on_a_terminal(words: list[str], service: Service) -> str:
+    """What a command writes to a terminal."""
+    ours, theirs = pty.openpty()
+    environ = {
+        "KODGATE_URL": service.url,
+        "KODGATE_LOGIN": "alice",
+        "KODGATE_PASSWORD": SECRET,
+        "TERM": "xterm",
+        "COLUMNS": "120",
+    }
+    with subprocess.Popen(
+        [sys.executable, "-m", "kodgate", *words], env=environ, stdout=theirs, stderr=theirs
+    ) as process:
+        os.close(theirs)
+        pieces = []
+        while select.select([ours], [], [], 30)[0]:
+            try:
+                piece = os.read(ours, 65_536)
+            except OSError:  # how Linux says that the other end is closed
+                break
+            pieces.append(piece)
+            if not piece:
+                break
+        process.wait(10)
+    os.close(ours)
+    return b"".join(pieces).decode()
+
+
+def test_texts_of_the_service_cannot_speak_to_the_terminal() -> None:
+    assert printable("not \x1b]0;x\x07delivered\x9b\u202e\n") == "not ]0;xdelivered"
+    assert printable("доставлено") == "доставлено"

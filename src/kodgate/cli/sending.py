@@ -89,7 +89,7 @@ def run(door: Door, work: Callable[[Client], int], *, simulated: bool = False) -
     except KodgateError as error:
         if door.output == "json" and isinstance(error, ApiError):
             write(door, {"error_num": error.number, "error": error.text})
-        raise Failed(str(error), status_of(error)) from None
+        raise Failed(printable(str(error)), status_of(error)) from None
 
 
 def status_of(error: KodgateError) -> int:
@@ -115,7 +115,12 @@ def write(door: Door, row: Mapping[str, object]) -> None:
         return
     width = max(len(name) for name in row)
     for name, value in row.items():
-        typer.echo(f"{name:<{width}}  {value}")
+        typer.echo(f"{name:<{width}}  {printable(str(value))}")
+
+
+def printable(text: str) -> str:
+    """A text of the service without what a terminal would obey (escape sequences)."""
+    return "".join(sign for sign in text if sign.isprintable())
 
 
 def _row(sent: SentCode) -> dict[str, object]:

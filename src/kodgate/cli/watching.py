@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
@@ -13,6 +12,9 @@ import typer
 from kodgate.cli import exits, sending
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
     from kodgate import Client, MessageStatus, PacketStatus
 
 STYLES = {True: "green", False: "red", None: "cyan"}
@@ -41,9 +43,12 @@ def status(
 
 def follow(client: Client, packet_id: int, *, output: sending.Output, timeout_s: float) -> int:
     """A line for each change, until the packet is final. Raises KodgateError."""
+    from rich.console import Console
+
+    console = Console(soft_wrap=True)
     seen: dict[int, int] = {}
     found: PacketStatus | None = None
-    with _patience(output):
+    with _patience(console, output):
         for found in client.watch(packet_id, timeout=timeout_s):
             if output == "json":
                 typer.echo(_json(found))
@@ -51,7 +56,7 @@ def follow(client: Client, packet_id: int, *, output: sending.Output, timeout_s:
             for one in found.messages:
                 if seen.get(one.message_id) != one.result.id:
                     seen[one.message_id] = one.result.id
-                    _line(one)
+                    console.print(_line(one))
     assert found is not None
     return _exit(found)
 
@@ -63,37 +68,39 @@ def show(found: PacketStatus, output: sending.Output) -> None:
         return
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table("num", "message_id", "channel", "result", "delivered", "cost")
     for one in found.messages:
         when = f"{one.delivered_at:%Y-%m-%d %H:%M:%S %Z}" if one.delivered_at else ""
-        result = f"[{_style(one)}]{one.result.en}[/]"
-        cells = (str(one.num), str(one.message_id), one.channel or "", result, when)
-        table.add_row(*cells, str(one.cost))
+        table.add_row(
+            str(one.num),
+            str(one.message_id),
+            Text(sending.printable(one.channel or "")),
+            Text(sending.printable(one.result.en), style=_style(one)),
+            when,
+            str(one.cost),
+        )
     Console().print(table)
-    typer.echo(f"packet {found.packet_id}: {found.verdict}")
+    typer.echo(f"packet {found.packet_id}: {sending.printable(found.verdict)}")
 
 
-def _line(one: MessageStatus) -> None:
-    from rich.console import Console
+def _line(one: MessageStatus) -> Text:
     from rich.text import Text
 
     text = Text(f"{time.strftime('%H:%M:%S')}  ")
-    text.append(one.verdict, style=_style(one))
-    Console(soft_wrap=True).print(text)
+    return text.append(sending.printable(one.verdict), style=_style(one))
 
 
 def _style(one: MessageStatus) -> str:
     return STYLES[one.is_delivered if one.is_final else None]
 
 
-def _patience(output: sending.Output) -> AbstractContextManager[object]:
-    """Something that moves while nothing happens; on a terminal only."""
-    if output == "json" or not (sys.stdout.isatty() and sys.stderr.isatty()):
+def _patience(console: Console, output: sending.Output) -> AbstractContextManager[object]:
+    """Something that moves below the lines while nothing happens; on a terminal only."""
+    if output == "json" or not console.is_terminal:
         return nullcontext()
-    from rich.console import Console
-
-    return Console(stderr=True).status("waiting for the next change; Ctrl-C leaves it to itself")
+    return console.status("waiting for the next change; Ctrl-C leaves the code on its way")
 
 
 def _exit(found: PacketStatus) -> int:
