@@ -88,8 +88,8 @@ async def test_a_table_that_is_not_strict_is_refused(path: Path) -> None:
         await SqliteStore(path).open()
 
 
-@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "postgresql://x/y", "x.db"])
-def test_only_a_file_is_a_store(url: str) -> None:
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "mysql://x/y", "x.db"])
+def test_a_file_is_named_in_full(url: str) -> None:
     with pytest.raises(ValueError, match="sqlite:///"):
         open_store(url)
 

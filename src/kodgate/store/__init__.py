@@ -235,18 +235,30 @@ class Store(Protocol):
     async def put(self, key: str, value: str) -> None: ...
 
 
+POSTGRES = ("postgresql://", "postgres://")
+
+
+def is_postgres(url: str) -> bool:
+    return url.startswith(POSTGRES)
+
+
 def open_store(url: str) -> Store:
-    """The store that a url names (`sqlite:///path`); `await store.open()` connects it.
+    """The store that a url names: `sqlite:///path` or `postgresql://user@host/name`;
+    `await store.open()` connects it.
 
     Raises ValueError for a url of no known kind.
     """
+    if is_postgres(url):
+        from kodgate.store.postgres import PostgresStore
+
+        return PostgresStore(url)
     from kodgate.store.sqlite import SqliteStore, path_of
 
     return SqliteStore(path_of(url))
 
 
 def migrate(url: str) -> None:
-    """Creates the database, or brings it to the schema of this version."""
+    """Creates the tables, or brings them to the schema of this version."""
     from kodgate.store import migrating
 
     migrating.migrate(url)

@@ -59,8 +59,7 @@ def known(orders: Sequence[Order], stopped: set[int]) -> Program[Known]:
     lines = list(oldest.values())
     for phone, account, at in (yield from many(sql.RECENT, lines, sql.RECENT_TAIL)):
         found.recent[phone, account].append(at)
-    found.packet_ids = yield Free("packet", len(orders))
-    found.message_ids = yield Free("message", len(orders))
+    found.packet_ids, found.message_ids = yield Free(len(orders), ("packet", "message"))
     return found
 
 
@@ -177,7 +176,7 @@ def add_packets(
 def _unit(loaded: Loaded) -> Program[Unit]:
     """No step of the database lies between taking the ids and the decisions that use them."""
     left = sum(len(row.packet.plan) - len(row.messages) for row in loaded.packets.values())
-    loaded.message_ids = yield Free("message", left)
+    (loaded.message_ids,) = yield Free(left, ("message",))
     return Unit(loaded)
 
 

@@ -2,34 +2,81 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, create_engine, text
 
+from kodgate.store import is_postgres
 from kodgate.store.sqlite import path_of
+
+MIGRATING = 0x6B6F6467
+"""The advisory lock of PostgreSQL under which one node migrates and the others wait."""
 
 
 def migrate(url: str) -> None:
-    """Creates the database where there is none. Raises ValueError for a url of another kind."""
+    """Creates the tables where there are none. Raises ValueError for a url of another kind,
+    ConnectionError where the database does not answer."""
+    if is_postgres(url):
+        asyncio.run(_migrate_postgres(url))
+        return
     path = path_of(url)
     _create(path)
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     engine = create_engine(f"sqlite:///{path}")
     try:
         with engine.connect() as connection:
             connection.execute(text("pragma journal_mode = wal"))
             connection.execute(text("pragma synchronous = full"))
             connection.commit()
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            _upgrade(connection)
             connection.commit()
     finally:
         engine.dispose()
     _sync(path.absolute().parent)
+
+
+async def _migrate_postgres(url: str) -> None:
+    """Runs in a loop, and so in a thread, of its own."""
+    import asyncpg
+    from sqlalchemy.ext.asyncio import create_async_engine
+
+    from kodgate.store.postgres_link import connect
+
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=lambda: connect(url))
+    try:
+        async with engine.connect() as connection:
+            await connection.run_sync(_upgrade_alone)
+            await connection.commit()
+    except (OSError, asyncpg.PostgresError) as error:
+        raise ConnectionError(f"{type(error).__name__}: {error}") from error
+    finally:
+        await engine.dispose()
+
+
+def _upgrade_alone(connection: Connection) -> None:
+    connection.execute(text("select pg_advisory_lock(:key)"), {"key": MIGRATING})
+    try:
+        connection.commit()
+        _upgrade(connection)
+        connection.commit()
+    finally:
+        connection.rollback()
+        connection.execute(text("select pg_advisory_unlock(:key)"), {"key": MIGRATING})
+
+
+def _upgrade(connection: Connection) -> None:
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config
 
 
 def _create(path: Path) -> None:

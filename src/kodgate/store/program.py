@@ -33,10 +33,10 @@ class Many:
 
 @dataclass(frozen=True, slots=True)
 class Free:
-    """The answer iterates over ids that nobody has; at least `count`, ascending."""
+    """The answer: for each name an iterator over at least `count` ids that nobody has."""
 
-    name: str
     count: int
+    names: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,8 +173,12 @@ packet = _table(
     # Operators search a phone over all accounts, so the digest leads.
     Index(None, "phone_digest", "account_id", "created_at"),
     Index(None, "code_digest"),
-    Index(None, "account_id", "user_message_id", **_where("user_message_id is not null")),
-    Index(None, "account_id", "user_packet_id", **_where("user_packet_id is not null")),
+    Index(
+        None, "account_id", "user_message_id", "created_at", **_where("user_message_id is not null")
+    ),
+    Index(
+        None, "account_id", "user_packet_id", "created_at", **_where("user_packet_id is not null")
+    ),
     Index(None, "key_day", "final_at"),
     Index(None, "account_id", "created_at"),  # the cabinet's lists, newest first
 )
@@ -209,7 +213,7 @@ message = _table(
     _check("state", f"state in ({OPEN}, {FINAL})"),
     _check("final", f"(state in ({FINAL})) = (final_at is not null)"),
     _check("reason", "(state in ('failed', 'expired')) = (reason is not null)"),
-    _check("refunded", "refunded = 0 or reason is not null"),
+    _check("refund", "refunded = 0 or reason is not null"),
     _check("decide_at", "(final_at is null) = (decide_at is not null)"),
     _check("task", "(task is null) = (due_at is null)"),
     _check("price", f"price between 0 and {MONEY_MAX}"),

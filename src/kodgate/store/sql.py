@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from kodgate.store import rows
 
-REVISION = "0002"
+REVISION = "0003"
 """The newest migration; a store refuses a database of another one."""
 
 
@@ -196,8 +196,14 @@ PACKET_BY_MESSAGE = (
     "select p.id from message m join packet p on p.id = m.packet_id"
     " where p.account_id = ? and m.id = ?"
 )
-PACKET_BY_USER_MESSAGE = "select max(id) from packet where account_id = ? and user_message_id = ?"
-PACKET_BY_USER_PACKET = "select max(id) from packet where account_id = ? and user_packet_id = ?"
+PACKET_BY_USER_MESSAGE = (
+    "select id from packet where account_id = ? and user_message_id = ?"
+    " order by created_at desc, id desc limit 1"
+)
+PACKET_BY_USER_PACKET = (
+    "select id from packet where account_id = ? and user_packet_id = ?"
+    " order by created_at desc, id desc limit 1"
+)
 FIND = (
     "select id from packet where phone_digest = ? and (cast(? as bigint) is null or account_id = ?)"
     " order by created_at desc, id desc limit ?"
@@ -223,3 +229,33 @@ DAY_ENDED_AFTER = (
 )
 PRUNE_PARKED = "delete from parked where at < ?"
 PRUNE_UNIQUE = "delete from unique_id where at < ?"
+
+# What differs on PostgreSQL: several nodes look for work at once, and the packet is what is locked
+
+_OPEN_PACKET = (
+    " from message m join packet p on p.id = m.packet_id where {which}"
+    " limit ? for no key update of p skip locked"
+)
+
+
+def _to_take(which: str) -> str:
+    return "select m.id, m.packet_id" + _OPEN_PACKET.format(which=which)
+
+
+POSTGRES = {
+    CLAIMABLE: _to_take(
+        "m.task = 'send' and m.channel = ? and m.due_at is not null and m.due_at <= ?"
+        " and m.state = 'queued' and coalesce(m.handover_at, m.ends_at) > ? order by m.due_at"
+    ),
+    DEADLINES: _to_take("m.decide_at is not null and m.decide_at <= ? order by m.decide_at"),
+    POLLS: _to_take(
+        "m.task = 'poll' and m.channel = ? and m.due_at is not null and m.due_at <= ?"
+        " order by m.due_at"
+    ),
+}
+"""Statement -> the one that stands for it there."""
+
+BEGIN_READING = "begin isolation level repeatable read, read only"
+TAKE_BLOCK = "update sequence set next = next + $1 where name = $2 returning next - $1"
+HOLD_KEYS = "select pg_advisory_xact_lock(key) from unnest($1::bigint[]) as key"
+WAKE = "select pg_notify($1, $2)"

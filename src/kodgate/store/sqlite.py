@@ -190,5 +190,5 @@ def path_of(url: str) -> Path:
     prefix = "sqlite:///"
     path = url.removeprefix(prefix)
     if not url.startswith(prefix) or path in {"", ":memory:"}:
-        raise ValueError("a database is named by sqlite:///path")
+        raise ValueError("a database is named by sqlite:///path or postgresql://host/name")
     return Path(path)

@@ -40,8 +40,8 @@ def _answer(connection: sqlite3.Connection, wanted: Ask | Many | Free | Used | H
             return connection.execute(_translated(text), _parameters(line)).fetchall()
         case Many(head, lines, tail):
             return _many(connection, head, lines, tail)
-        case Free(name):
-            return count(connection.execute(sql.NEXT, (name,)).fetchone()[0])
+        case Free(_, names):
+            return [count(connection.execute(sql.NEXT, (name,)).fetchone()[0]) for name in names]
         case Used(name, ids):
             free = next(ids)
             assert connection.execute(sql.TAKE_IDS, (free, name, free)).rowcount == 1

@@ -243,7 +243,7 @@ def upgrade() -> None:
         sa.CheckConstraint("attempts >= 0 and epoch >= attempts", name=op.f("ck_message_attempts")),
         sa.CheckConstraint("id between 7000000 and 2147483647", name=op.f("ck_message_id")),
         sa.CheckConstraint("price between 0 and 1000000000000000", name=op.f("ck_message_price")),
-        sa.CheckConstraint("refunded = 0 or reason is not null", name=op.f("ck_message_refunded")),
+        sa.CheckConstraint("refunded = 0 or reason is not null", name=op.f("ck_message_refund")),
         sa.CheckConstraint("refunded in (0, 1)", name=op.f("ck_message_refunded")),
         sa.ForeignKeyConstraint(["packet_id"], ["packet.id"], name=op.f("fk_message_packet_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_message")),

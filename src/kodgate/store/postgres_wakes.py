@@ -1,0 +1,86 @@
+"""Wakes other nodes when there is something to send: LISTEN and NOTIFY, as hints only (D7).
+
+A hint goes out after its transaction, on a connection of its own: within the transaction it would
+make all commits of the server stand in one line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+
+import asyncpg
+
+from kodgate.store import sql
+from kodgate.store.postgres_driver import Connection
+from kodgate.store.postgres_link import connect, word
+
+TOPIC = "kodgate_wake"
+GATHER_S = 0.01
+"""Hints of one channel within this time are one."""
+
+AGAIN_S = 1.0
+"""Before a lost connection is made anew."""
+
+log = logging.getLogger(__name__)
+
+
+class Wakes:
+    """One connection that tells and hears; without a listener there is none."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._callback: Callable[[str], None] | None = None
+        self._news: set[str] = set()
+        self._some = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._ready = asyncio.Event()
+
+    async def listen(self, callback: Callable[[str], None]) -> None:
+        """Returns when it is heard, or when a first try has failed (polling goes on)."""
+        self._callback = callback
+        if self._task is None:
+            self._task = asyncio.create_task(self._run())
+        await self._ready.wait()
+
+    def tell(self, channel: str) -> None:
+        self._news.add(channel)
+        self._some.set()
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self._serve()
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                log.warning("other nodes are not heard for a while: %s", word(error))
+            self._ready.set()
+            await asyncio.sleep(AGAIN_S)
+
+    async def _serve(self) -> None:
+        connection = await connect(self._url)
+        try:
+            await connection.execute("set synchronous_commit = off")  # a hint needs no disk
+            await connection.add_listener(TOPIC, self._hear)
+            self._ready.set()
+            while True:
+                await self._some.wait()
+                self._some.clear()
+                news, self._news = self._news, set()
+                for channel in sorted(news):
+                    await connection.execute(sql.WAKE, TOPIC, channel)
+                await asyncio.sleep(GATHER_S)
+        finally:
+            connection.terminate()
+
+    def _hear(self, connection: Connection, pid: int, _topic: str, channel: str) -> None:
+        own = connection.get_server_pid() == pid
+        if not own and self._callback is not None:
+            self._callback(channel)
