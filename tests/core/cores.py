@@ -11,15 +11,16 @@ from kodgate.core.types import Change, Packet, Plan, Reason, State
 
 from .judge import Judge
 from .kit import ATTEMPTS_MAX, NOW
-from .world import LEASE, Core, canonical, observation, older
+from .world import TICK, Core, canonical, observation, older
 
 
 class Cores:
     """All states of one packet that were met; each equals its canonical form."""
 
-    def __init__(self, plan: Plan, *, reserve: bool) -> None:
+    def __init__(self, plan: Plan, *, reserve: bool, lease_ms: int = 2 * TICK) -> None:
         self.plan = plan
         self.reserve = reserve
+        self.lease_ms = lease_ms
         self.judge = Judge(plan, reserve=reserve)
         self.cores: list[Core] = []
         self.words: set[str] = set()
@@ -88,7 +89,12 @@ class Cores:
         before = core.messages[num - 1]
         cap = ATTEMPTS_MAX[before.channel]
         change, taken = life.claim(
-            core.packet, core.messages, num, at=NOW, lease_until=NOW + LEASE, attempts_max=cap
+            core.packet,
+            core.messages,
+            num,
+            at=NOW,
+            lease_until=NOW + self.lease_ms,
+            attempts_max=cap,
         )
         after = self._apply(core, change)
         message = after.messages[num - 1]

@@ -25,7 +25,7 @@ from kodgate.core.types import Message, Plan, State, Task
 from .cores import Cores
 from .judge import Broken
 from .kit import NOW
-from .world import LATE_WORDS, MOVES, REPORT_NAMES, REPORTS, Core
+from .world import LATE_WORDS, MOVES, REPORT_NAMES, REPORTS, TICK, Core
 
 
 class Worker(NamedTuple):
@@ -73,6 +73,8 @@ class Setting:
 
     plan: Plan
     reserve: bool = True
+    lease_ticks: int = 1
+    """1: claims run out early; 3: a claim can outlive its message's deadline."""
     stale: bool = True
     """A worker whose claim was taken over may still act and answer."""
     laters: int = 1
@@ -89,7 +91,9 @@ class Explorer:
         self.setting = setting
         self.plan = setting.plan
         self.report = Report()
-        self._packets = Cores(setting.plan, reserve=setting.reserve)
+        self._packets = Cores(
+            setting.plan, reserve=setting.reserve, lease_ms=setting.lease_ticks * TICK
+        )
 
     def run(self) -> Report:
         """Raises Broken at the first state in which a rule does not hold."""

@@ -141,10 +141,14 @@ class Judge:
 
     def seen(self, core: Core, after: Core, num: int, seen: Observation) -> None:
         before, message = core.messages[num - 1], after.messages[num - 1]
+        success = self.plan[num - 1].success
+        good = {Event.READ} if success is Success.READ else {Event.READ, Event.DELIVERED}
+        answered = core.packet.answered_at is not None or not good.isdisjoint(seen.events)
+        assert (after.packet.answered_at is not None) is answered, "who has the code is forgotten"
         if before.state.is_final:
             return
         if not (core.packet.answered_at is None and message.reason is Reason.CANCELLED):
-            state, reason = expected_end(before, seen, self.plan[num - 1].success)
+            state, reason = expected_end(before, seen, success)
             cancelled = message.reason is Reason.CANCELLED and state is State.QUEUED
             if not cancelled:
                 assert (message.state, message.reason) == (state, reason), (

@@ -40,13 +40,15 @@ def actions(core: Core, *, confirms: bool = True) -> Iterator[Action]:
         yield "confirm", False
 
 
-def deadline(packets: Cores, number: int) -> int:
-    """The packet after so much time that its open message is decided."""
+def deadlines(packets: Cores, number: int) -> Iterator[int]:
+    """The packet after so much time that its open message is decided, with and without a look."""
     newest = packets[number].messages[-1]
     while newest.decide_at is not None and newest.decide_at > NOW:
         number, _ = packets.act(number, "tick")
         newest = packets[number].messages[-1]
-    return packets.act(number, "see", newest.num, "deadline")[0]
+    yield packets.act(number, "see", newest.num, "deadline")[0]
+    if newest.channel == "telegram":
+        yield packets.act(number, "see", newest.num, "deadline:1")[0]
 
 
 def after(packets: Cores, number: int, *, confirms: bool = True) -> set[int]:
@@ -55,7 +57,7 @@ def after(packets: Cores, number: int, *, confirms: bool = True) -> set[int]:
         packets.act(number, *action)[0] for action in actions(packets[number], confirms=confirms)
     }
     if not packets[number].messages[-1].state.is_final:
-        found.add(deadline(packets, number))
+        found.update(deadlines(packets, number))
     return found
 
 

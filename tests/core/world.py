@@ -22,7 +22,6 @@ TICK = 2_000
 """One step of time; the rules' own grace is one tick."""
 TTL = 2 * TICK
 """The provider's own end, after a send."""
-LEASE = TICK
 
 Reports = dict[int, dict[str, tuple[Event, ...]]]
 
