@@ -4,13 +4,40 @@ from __future__ import annotations
 
 from kodgate.engine import Engine
 from kodgate.store.keyring import Keyring
-from kodgate.web.cabinet.pages import messages, overview, sign_in
+from kodgate.web.cabinet.pages import (
+    actions,
+    documentation,
+    messages,
+    money,
+    overview,
+    profile,
+    requests,
+    security,
+    sign_in,
+    tariffs,
+    testing,
+    users,
+)
 from kodgate.web.cabinet.site import Site, SiteSettings
 from kodgate.web.journal import Journal
 
 PREFIX = "/cabinet/"
 
-PAGES = (*sign_in.PAGES, *overview.PAGES, *messages.PAGES)
+MODULES = (
+    sign_in,
+    overview,
+    messages,
+    money,
+    tariffs,
+    testing,
+    requests,
+    documentation,
+    security,
+    users,
+    profile,
+    actions,
+)
+PAGES = tuple(page for module in MODULES for page in module.PAGES)
 
 
 def cabinet(*, engine: Engine, keyring: Keyring, journal: Journal, settings: SiteSettings) -> Site:

@@ -31,9 +31,14 @@ _LOCALES = {"ru": Locale("ru", "RU"), "en": Locale("en", "GB")}
 
 @cache
 def catalogue(language: str) -> GNUTranslations:
-    """Compiled at start from the text form: there is no second, binary truth."""
+    """Compiled at start from the text forms, `en.po` and `en.*.po`: there is no binary truth."""
     with (LOCALES / f"{language}.po").open("rb") as file:
         read = read_po(file, locale=language)
+    for path in sorted(LOCALES.glob(f"{language}.*.po")):
+        with path.open("rb") as file:
+            for message in read_po(file, locale=language):
+                if message.id:
+                    read.add(message.id, message.string)
     compiled = io.BytesIO()
     write_mo(compiled, read)
     compiled.seek(0)
@@ -83,6 +88,11 @@ class Writer:
 
     def number(self, value: int | float) -> str:
         return numbers.format_decimal(value, locale=self._locale)
+
+    def amount(self, amount: int) -> str:
+        """Money of a provider, whose currency we are not told: `2 500,0025`."""
+        units = Decimal(amount) / money.SCALE
+        return numbers.format_decimal(units, "#,##0.00##", locale=self._locale)
 
     def percent(self, part: int, whole: int) -> str:
         if whole == 0:
