@@ -21,10 +21,15 @@ def check(code: str) -> str:
 
 
 def generate(length: int, randbelow: Callable[[int], int]) -> str:
-    """A uniform code whose first digit is 1-9. `randbelow(n)`: 0..n-1 from a CSPRNG."""
+    """A uniform code whose first digit is 1-9. `randbelow(n)`: 0..n-1 from a CSPRNG.
+
+    A source that fails, or leaves its range, stops the draw: there is no second source (S-37).
+    """
     assert LENGTH_MIN <= length <= LENGTH_MAX
     first = 10 ** (length - 1)
-    return str(first + randbelow(9 * first))
+    drawn = randbelow(9 * first)
+    assert 0 <= drawn < 9 * first
+    return str(first + drawn)
 
 
 def mask(code: str) -> str:

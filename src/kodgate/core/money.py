@@ -47,5 +47,5 @@ def text(amount: int, places: int = DECIMALS_MIN, separator: str = ".") -> str:
 
 
 def decimal(amount: int) -> Decimal:
-    """For the SDK: currency units as `Decimal`."""
-    return Decimal(amount) / SCALE
+    """For the SDK: currency units as `Decimal`, exact in whatever precision the caller works."""
+    return Decimal(text(amount, decimals(amount)))

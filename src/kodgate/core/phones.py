@@ -21,8 +21,8 @@ def normalise(text: str) -> str:
     |---|---|
     | `+7...`, ` 7...` (a plus that URL decoding ate) | `7...` |
     | spaces, brackets, dashes | removed |
-    | 11 digits that begin with 8 | 8 becomes 7 |
     | `00` before the country code | removed |
+    | 11 digits that begin with 8, without `+` or `00` | 8 becomes 7 |
     | anything else than 7 to 15 digits | error 10 |
     """
     text = text.strip(" \r\n")
@@ -32,12 +32,13 @@ def normalise(text: str) -> str:
         raise Refused("MANY_PHONES" if len(split(text)) > 1 else "BAD_PHONE")
     if len(text) > TEXT_MAX:
         raise Refused("BAD_PHONE")
-    digits = _DRESSING.sub("", text)
-    digits = digits.removeprefix("+")
+    dressed = _DRESSING.sub("", text)
+    digits = dressed.removeprefix("+")
     if not (digits.isascii() and digits.isdigit()):
         raise Refused("BAD_PHONE")
     digits = digits.removeprefix("00")
-    if len(digits) == 11 and digits.startswith("8"):
+    # With its country code spelled out, +84 912 345 678 is somebody else's number, not Russian.
+    if digits == dressed and len(digits) == 11 and digits.startswith("8"):
         digits = "7" + digits[1:]
     if not LENGTH_MIN <= len(digits) <= LENGTH_MAX or digits.startswith("0"):
         raise Refused("BAD_PHONE")
