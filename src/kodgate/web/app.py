@@ -8,7 +8,7 @@ import secrets
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 
 from kodgate import __version__, wire
 from kodgate import channels as channel_modules
@@ -35,11 +35,15 @@ from kodgate.web.api import Api, ApiSettings
 from kodgate.web.asgi import App, mounted, not_found
 from kodgate.web.cabinet.app import PREFIX as CABINET
 from kodgate.web.cabinet.app import cabinet
-from kodgate.web.cabinet.site import SiteSettings
+from kodgate.web.cabinet.console.app import PREFIX as CONSOLE
+from kodgate.web.cabinet.console.app import console
+from kodgate.web.cabinet.console.desk import Facts
+from kodgate.web.cabinet.site import Site, SiteSettings
 from kodgate.web.callbacks import callbacks
 from kodgate.web.inbox import Inbox
 from kodgate.web.journal import Journal
 from kodgate.web.monitor import Check, HttpMeters, monitor
+from kodgate.web.pulse import Pulse
 from kodgate.web.requirements import Limits
 from kodgate.web.roles import Roles, chosen
 from kodgate.web.server import HttpServer, bind, tls_context
@@ -53,6 +57,7 @@ LOOPBACK = ("127.0.0.0/8", "::1/128")
 OWN_CALLBACK = "own"
 """As `telegram.callback_url`: the address that we listen on, for the sandbox on this machine."""
 
+_PASSWORD = re.compile(r"(password=)[^&]*", re.IGNORECASE)
 _KEY = re.compile(r"[0-9a-fA-F]{64}")
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -142,6 +147,7 @@ class Gateway:
         self._servers: list[HttpServer] = []
         self._inbox: Inbox | None = None
         self._engine: Engine | None = None
+        self._pulse: Pulse | None = None
 
     @property
     def engine(self) -> Engine:
@@ -160,13 +166,15 @@ class Gateway:
         keyring = self._keyring = self._keyring or open_keyring(config)
         clock = self._clock or await open_clock(config, self._store)
         channels = await self._channels(self._store, clock)
+        node = config.node or self._roles.node(socket.gethostname())
+        duties = self._roles.duties(channels)
         self._engine = Engine(
             self._store,
             channels,
             keyring,
             clock,
-            node=config.node or self._roles.node(socket.gethostname()),
-            duties=self._roles.duties(channels),
+            node=node,
+            duties=duties,
             secret_digest=keyring.secret_digest,
             randbelow=secrets.randbelow,
             steady_s=time.monotonic,
@@ -175,6 +183,8 @@ class Gateway:
             meters=self._meters,
         )
         await self._engine.start()
+        self._pulse = Pulse(self._store, node=node, version=__version__, sends=duties.sends)
+        self._pulse.start()
         await self._listen(sockets)
         tuning.settle()
 
@@ -198,6 +208,8 @@ class Gateway:
         await asyncio.gather(*(server.stop(STOP_S) for server in self._servers))
         if self._inbox is not None:
             await self._inbox.close()
+        if self._pulse is not None:
+            await self._pulse.stop()
         if self._engine is not None:
             await self._engine.stop()
         if self._owns_store and self._store is not None:
@@ -292,10 +304,22 @@ class Gateway:
             self._inbox = Inbox(self._inbox_url, host=self._config.http.host)
             prefixes[b"/inbox/"] = self._inbox
         if self._roles.pages:
-            prefixes[CABINET.encode("ascii")] = self._cabinet(proxies)
+            site = self._cabinet(proxies)
+            prefixes[CABINET.encode("ascii")] = site
+            prefixes[CONSOLE.encode("ascii")] = console(beside=site, facts=self._facts())
         return mounted({}, prefixes, not_found)
 
-    def _cabinet(self, proxies: Networks) -> App:
+    def _facts(self) -> Facts:
+        config = self._config
+        return Facts(
+            version=__version__,
+            database=without_password(config.database_url),
+            data=config.data,
+            roles=self._roles.names,
+            settings=tuple(shown(config)),
+        )
+
+    def _cabinet(self, proxies: Networks) -> Site:
         assert self._keyring is not None
         settings = SiteSettings(
             proxies=proxies,
@@ -330,6 +354,31 @@ class Gateway:
             Check(name="database", ok=True),
             Check(name="channels", ok=live, detail=words or "none is set up"),
         ]
+
+
+HIDDEN = "***"
+
+
+def shown(config: BaseModel, above: str = "") -> Iterator[tuple[str, str]]:
+    """Every setting by its dotted name, secrets and the passwords in addresses hidden."""
+    for name, value in config:
+        if isinstance(value, BaseModel):
+            yield from shown(value, f"{above}{name}.")
+        elif isinstance(value, SecretStr):
+            yield f"{above}{name}", HIDDEN if value.get_secret_value() else ""
+        elif isinstance(value, tuple):
+            yield f"{above}{name}", ", ".join(str(one) for one in value)
+        else:
+            yield f"{above}{name}", "" if value is None else without_password(str(value))
+
+
+def without_password(url: str) -> str:
+    """`postgresql://alice:secret@host/x?password=y` -> `postgresql://alice:***@host/x?...`."""
+    before, sign, after = url.rpartition("@")
+    scheme, slashes, user = before.partition("://")
+    if sign and slashes and ":" in user:
+        url = f"{scheme}://{user.partition(':')[0]}:{HIDDEN}@{after}"
+    return _PASSWORD.sub(rf"\1{HIDDEN}", url)
 
 
 def _plain(value: Any) -> Any:
