@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kodgate.core import ledger, life
-from kodgate.core.types import Booking, BookingKind, Plan, RefundWord, Success
+from kodgate.core.types import Booking, BookingKind, Plan, RefundWord, Success, Transfer
 
 from .judge import needed
 from .kit import NOW, planned, tele_to_sms
@@ -67,7 +67,7 @@ def test_what_can_be_spent_is_the_balance_without_holds_and_with_credit(
 
 def effect(transfer: object, account: str) -> int:
     """What a transfer does to one ledger account."""
-    assert isinstance(transfer, ledger.Transfer)
+    assert isinstance(transfer, Transfer)
     return transfer.amount * ((transfer.credit == account) - (transfer.debit == account))
 
 

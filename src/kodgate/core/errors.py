@@ -24,7 +24,7 @@ class ErrorCode:
     """Whether the caller has proved who he is, so that balances may be printed (O-28)."""
     kind: str = "request"
     """The SDK's exception class: request, authentication, access, funds, recipient, code,
-    duplicate, not_found, unavailable, limit."""
+    duplicate, not_found, unavailable, limit, confirm."""
     native_status: int = 400
     """The HTTP status on ways of our own (`/confirm` excepted, which speaks the JSON service's
     manner); the documented services always answer 200 (W-24, D-7)."""
