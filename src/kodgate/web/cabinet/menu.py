@@ -20,6 +20,7 @@ MENU: tuple[tuple[str, tuple[tuple[str, str, Right], ...]], ...] = (
         (
             ("money", N_("Баланс и операции"), Right.MONEY),
             ("tariffs", N_("Тарифы"), Right.SEE),
+            ("reports", N_("Отчёты"), Right.MONEY),
         ),
     ),
     (
