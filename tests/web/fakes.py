@@ -54,6 +54,10 @@ class Desk:
         self.callback_status = 200
         self.trouble: Exception | None = None
         self.gate: asyncio.Event | None = None
+        self.admitting = True
+
+    def admits(self) -> bool:
+        return self.admitting
 
     async def authenticate(self, credentials: Credentials, *, caller_ip: str) -> Account:
         self.judged.append(credentials)

@@ -460,3 +460,28 @@ async def test_a_refusal_is_given_without_the_balance_where_it_cannot_be_read():
         answer = await ask(server, send_form(code="12"))
     assert error_of(answer) == 102
     assert "balance" not in answer.body.decode()
+
+
+async def test_an_overloaded_gateway_says_try_later_without_looking_at_the_login():
+    async with api() as server:
+        server.desk.admitting = False
+        reply = await ask(server, send_form(format="xml"))
+        assert reply.status == 200
+        assert b"error_num='13'" in reply.body
+        assert (server.desk.judged, server.desk.sends) == ([], [])
+
+
+async def test_an_overloaded_gateway_still_answers_who_asks_for_money_and_status():
+    async with api() as server:
+        server.desk.admitting = False
+        query = urlencode({"http_username": "alice", "http_password": PASSWORD})
+        assert (await ask(server, get("/http_credit.asp", query))).body == b"408,71"
+
+
+async def test_an_overload_is_told_once_and_not_a_line_a_request():
+    async with api() as server:
+        server.desk.admitting = False
+        with structlog.testing.capture_logs() as lines:
+            for _ in range(5):
+                await ask(server, send_form())
+    assert len([line for line in lines if line["event"] == "request"]) == 1

@@ -45,9 +45,15 @@ log = structlog.get_logger()
 ACCEPT_BATCH_MAX = 512
 RECORD_BATCH_MAX = 512
 QUEUE_MAX = 4_096
+FLIGHTS = 2
+"""Batches of one kind at the store: one that is being committed, one that waits for its turn."""
+
 STOP_GRACE_S = 3.0
 CLOCK_KEY = "clock"
 HOUSEKEEPING_S = 5.0
+COUNT_SHARE = 100
+"""Counting a long queue takes long: at most one part in so many of the time is spent on it."""
+
 
 PURGE_EVERY_MS = 3_600_000
 PURGE_MARGIN_MS = 3_600_000
@@ -95,10 +101,10 @@ class Engine:
         self._wall_s = wall_s
         self._steady_s = steady_s
         orders: Batcher[Order, Placed | NotPlaced] = Batcher(
-            store.accept, batch_max=ACCEPT_BATCH_MAX, queue_max=QUEUE_MAX
+            store.accept, batch_max=ACCEPT_BATCH_MAX, queue_max=QUEUE_MAX, flights=FLIGHTS
         )
         observations: Batcher[Observation, Recorded] = Batcher(
-            store.record, batch_max=RECORD_BATCH_MAX, queue_max=QUEUE_MAX
+            store.record, batch_max=RECORD_BATCH_MAX, queue_max=QUEUE_MAX, flights=FLIGHTS
         )
         self.senders = tuple(one for name, one in channels.items() if name in duties.sends)
         """The channels that this process sends through."""
@@ -128,6 +134,7 @@ class Engine:
         self._advance = Advance(observations, self.meters, wake=self._dispatcher.wake)
         self._background: set[asyncio.Task[None]] = set()
         self._housekeeper: asyncio.Task[None] | None = None
+        self._count_again_s = 0.0
 
     async def start(self) -> None:
         """Frees what this node held when it died, connects the channels, runs the loops."""
@@ -156,6 +163,10 @@ class Engine:
             log.warning("clock_not_stored", action="stop", error=str(error))
 
     # The wire's verbs
+
+    def admits(self) -> bool:
+        """Whether one more send is begun; False: answer 13 at once, nothing was done for it."""
+        return self._accept.admits()
 
     async def authenticate(self, credentials: Credentials, *, caller_ip: str) -> Account:
         """Raises Refused."""
@@ -269,7 +280,13 @@ class Engine:
         for channel in self.senders:
             self.meters.channel_up.labels(channel.name).set(channel.health().live)
         self.meters.clock_drift_seconds.set(self.clock.drift_s())
-        for key, value in (await self.store.counts()).items():
+        began_s = self._steady_s()
+        if began_s < self._count_again_s:
+            return
+        counts = await self.store.counts()
+        took_s = self._steady_s() - began_s
+        self._count_again_s = began_s + COUNT_SHARE * took_s
+        for key, value in counts.items():
             if key == "oldest_due_at":
                 waited = max(0, self.clock.now() - value) / 1000 if value else 0
                 self.meters.queue_oldest_seconds.set(waited)

@@ -19,6 +19,9 @@ from kodgate.engine.batch import Batcher
 from kodgate.engine.clock import Clock
 from kodgate.store import Unavailable
 
+WAIT_MAX_S = 0.25
+"""How long an order may wait for its batch before new ones are refused."""
+
 DRAWS_MAX = 8
 """How often a generated code that equals a live one is drawn again."""
 
@@ -72,6 +75,10 @@ class Accept:
         self._placed = placed
         self._randbelow = randbelow
         self._today = today
+
+    def admits(self) -> bool:
+        """False: orders wait too long already; say "try later" before any work (D16)."""
+        return self._orders.takes(age_max_s=WAIT_MAX_S)
 
     async def send(
         self, account: Account, request: SendRequest, *, caller_ip: str, dialect: str

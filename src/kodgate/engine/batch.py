@@ -17,6 +17,8 @@ class Batcher(Generic[Item, Outcome]):
     """Collects items while a batch is under way; no timer, so an idle system answers in one commit.
 
     `apply` gets at most `batch_max` items and returns as many outcomes, or raises for all of them.
+    With `flights` above 1 the next batch is handed over while one is being committed, so that the
+    store never waits for us between two of them.
     """
 
     def __init__(
@@ -25,26 +27,47 @@ class Batcher(Generic[Item, Outcome]):
         *,
         batch_max: int,
         queue_max: int,
+        flights: int = 1,
     ) -> None:
         self._apply = apply
         self._batch_max = batch_max
         self._queue_max = queue_max
         self._waiting: deque[tuple[Item, asyncio.Future[Outcome]]] = deque()
-        self._worker: asyncio.Task[None] | None = None
+        self._taken_s = 0.0
+        """When the newest batch was taken, on the loop's clock: what waits now came later."""
+        self._flights = flights
+        self._flying = 0
+        self._begun = True
+        """The newest worker has taken what waited for it."""
+        self._workers: set[asyncio.Task[None]] = set()
 
     @property
     def depth(self) -> int:
         return len(self._waiting)
+
+    def takes(self, *, age_max_s: float) -> bool:
+        """Whether one more may come: there is room, and none has waited for `age_max_s` seconds."""
+        if not self._waiting:
+            return True
+        age_s = asyncio.get_running_loop().time() - self._taken_s
+        return len(self._waiting) < self._queue_max and age_s < age_max_s
 
     async def submit(self, item: Item) -> Outcome:
         """The item's outcome once its batch is durable. Raises Unavailable when the queue is full,
         before any work, and whatever `apply` raises."""
         if len(self._waiting) >= self._queue_max:
             raise Unavailable("the queue is full")
-        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Outcome] = loop.create_future()
+        if not self._waiting:
+            self._taken_s = max(self._taken_s, loop.time())
         self._waiting.append((item, future))
-        if self._worker is None:
-            self._worker = asyncio.create_task(self._run())
+        if self._begun and self._flying < self._flights:
+            self._begun = False
+            self._flying += 1
+            worker = asyncio.create_task(self._run())
+            self._workers.add(worker)
+            worker.add_done_callback(self._workers.discard)
         # A caller that goes away leaves its item in the batch; nobody is told its outcome.
         return await future
 
@@ -53,9 +76,12 @@ class Batcher(Generic[Item, Outcome]):
             while self._waiting:
                 size = min(len(self._waiting), self._batch_max)
                 batch = [self._waiting.popleft() for _ in range(size)]
+                self._begun = True
+                self._taken_s = asyncio.get_running_loop().time()
                 await self._settle(batch)
         finally:
-            self._worker = None
+            self._begun = True
+            self._flying -= 1
 
     async def _settle(self, batch: list[tuple[Item, asyncio.Future[Outcome]]]) -> None:
         try:

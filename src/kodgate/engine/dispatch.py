@@ -42,6 +42,12 @@ RECORD_AGAIN_S = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
 LOOPS_END_S = 0.5
 """At a stop: for the claim or look that is just being taken."""
 
+FRESH_S = 0.25
+"""A claim looks at lease, epoch and packet itself; so long that look still counts (D7)."""
+
+GATHER_S = 0.003
+"""Before a channel claims again: what comes together is claimed together."""
+
 FIRST_FOLLOW_UP_MS = 5_000
 """After a deadline that no provider answered for: when its money is looked at (D9)."""
 
@@ -80,6 +86,10 @@ class Dispatcher:
         self._node = node
         self._duties = duties
         self._wakes = {name: asyncio.Event() for name in channels if name in duties.sends}
+        self._starting = dict.fromkeys(channels, 0)
+        """Messages that were claimed and are not with their channel yet."""
+        self._hungry: set[str] = set()
+        """Channels that took all they had room for: more may wait."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._loops: list[asyncio.Task[None]] = []
         self._looking: set[int] = set()
@@ -126,14 +136,18 @@ class Dispatcher:
         wake = self._wakes[channel.name]
         while not self._stopping:
             wake.clear()
-            taken = 0
-            room = min(channel.room(), CLAIM_MAX)
-            if room > 0:
-                taken = await self._claim(channel, room)
+            room = min(channel.room() - self._starting[channel.name], CLAIM_MAX)
+            taken = await self._claim(channel, room) if room > 0 else 0
+            if taken >= room:
+                self._hungry.add(channel.name)
+            else:
+                self._hungry.discard(channel.name)
             if taken < room or room <= 0:
                 await _wait(wake, self._tick_s)
+            await asyncio.sleep(GATHER_S)
 
     async def _claim(self, channel: Channel, limit: int) -> int:
+        asked_s = asyncio.get_running_loop().time()
         try:
             claimed = await self._store.claim(
                 channel=channel.name,
@@ -153,7 +167,8 @@ class Dispatcher:
             return 0
         for claim in claimed:
             crash.point("claimed", channel.name)
-            self._spawn(self._send(channel, claim))
+            self._starting[channel.name] += 1
+            self._spawn(self._send(channel, claim, asked_s))
         return len(claimed)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -161,13 +176,18 @@ class Dispatcher:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _send(self, channel: Channel, claim: Claimed) -> None:
+    async def _send(self, channel: Channel, claim: Claimed, asked_s: float) -> None:
         """One attempt. What fails here unforeseen leaves the claim to its lease's end."""
         message = claim.message
         try:
-            settings = await self._settings_of(claim.row.packet.account_id)
-            delivery = self._views.delivery(claim.row, message, settings)
-            journal = _Journal(self._record, self._store, self._clock, channel.name, delivery)
+            try:
+                settings = await self._settings_of(claim.row.packet.account_id)
+                delivery = self._views.delivery(claim.row, message, settings)
+                journal = _Journal(
+                    self._record, self._clock, channel.name, delivery, message, asked_s
+                )
+            finally:  # from here on the channel counts it itself
+                self._starting[channel.name] -= 1
             seen = await channel.send(delivery, journal)
             crash.point("sent", channel.name)
             await self._record_surely(dataclasses.replace(seen, channel=channel.name))
@@ -177,7 +197,8 @@ class Dispatcher:
         except Exception:
             log.exception("send_failed", action="send", message_id=message.id)
         finally:
-            self.wake(channel.name)
+            if channel.name in self._hungry:
+                self.wake(channel.name)
 
     async def _record(self, seen: Observation) -> bool:
         assert self._advance is not None
@@ -292,13 +313,15 @@ class _Journal:
     def __init__(
         self,
         record: Any,
-        store: Store,
         clock: Clock,
         channel: str,
         delivery: Delivery,
+        claimed: Message,
+        asked_s: float,
     ) -> None:
         self._record = record
-        self._store = store
+        self._claimed = claimed
+        self._fresh_until_s = asked_s + FRESH_S
         self._clock = clock
         self._channel = channel
         self._delivery = delivery
@@ -329,6 +352,8 @@ class _Journal:
         return go_on
 
     async def may_go_on(self) -> bool:
+        if self._is_fresh():
+            return True
         go_on: bool = await self._record(
             Observation(
                 at=self._clock.now(),
@@ -339,6 +364,14 @@ class _Journal:
             )
         )
         return go_on
+
+    def _is_fresh(self) -> bool:
+        """Nobody else can hold the claim before its lease ends; and the claim's transaction has
+        just seen the message queued and its packet unanswered."""
+        lease_until = self._claimed.lease_until
+        assert lease_until is not None
+        in_time = asyncio.get_running_loop().time() < self._fresh_until_s
+        return in_time and self._clock.now() < lease_until
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

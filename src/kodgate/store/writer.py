@@ -17,6 +17,10 @@ from kodgate.store import Unavailable
 BATCH_MAX = 512
 """Items (orders, observations, other calls) of one lane in one transaction."""
 
+LAST_BATCH_MAX = 128
+"""The same of the lane that comes last: its share of the time is bounded, so that receipts and
+deadlines never wait for more than this many accepts."""
+
 QUEUE_MAX = 20_000
 """Items that may wait; past it callers hear `Unavailable` before any work is done."""
 
@@ -115,7 +119,10 @@ class Writer:
         """The next batch, urgent lane first; empty: the end."""
         with self._ready:
             self._ready.wait_for(lambda: self._waiting or self._stopping)
-            calls = [*_drain(self._lanes[False]), *_drain(self._lanes[True])]
+            calls = [
+                *_drain(self._lanes[False], BATCH_MAX),
+                *_drain(self._lanes[True], LAST_BATCH_MAX),
+            ]
             self._waiting -= sum(len(call.items) for call in calls)
             return calls
 
@@ -152,10 +159,10 @@ class Writer:
             _close(connection)
 
 
-def _drain(lane: deque[_Call]) -> Iterable[_Call]:
+def _drain(lane: deque[_Call], most: int) -> Iterable[_Call]:
     """At least one call, if there is one, then as long as the batch is not full."""
     items = 0
-    while lane and (items == 0 or items + len(lane[0].items) <= BATCH_MAX):
+    while lane and (items == 0 or items + len(lane[0].items) <= most):
         items += max(1, len(lane[0].items))
         yield lane.popleft()
 

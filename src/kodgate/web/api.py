@@ -74,12 +74,19 @@ OLD_PAGES = MappingProxyType(
 )
 """Pages of the original family that we do not serve -> the one to use instead."""
 
+OVERLOAD = "overload: nothing was done"
+OVERLOAD_LOG_S = 1.0
+"""Between two lines about an overload: they must not make it worse."""
+
 PLAIN_HTTP = "plain HTTP from outside; use https, or allow it by the listener's setting"
 
 
 class Engine(Protocol):
     """What the routes need of `kodgate.engine.Engine`. Every method raises Refused; `send` and
     the others raise Unavailable (nothing stored) and `send` InDoubt."""
+
+    def admits(self) -> bool:
+        """False: a send would wait too long; it is refused before any work."""
 
     async def authenticate(self, credentials: Credentials, *, caller_ip: str) -> Account: ...
 
@@ -184,6 +191,7 @@ class Api:
         }
         self._id_prefix = os.urandom(4).hex()
         self._id = 0
+        self._overload_told_s = float("-inf")
         self._verbs: Mapping[str, Callable[[_Exchange], Any]] = {
             "send": self._send,
             "status": self._status,
@@ -258,7 +266,7 @@ class Api:
         """None: no answer may be given."""
         inflight = self._inflight
         if inflight.now >= inflight.most:
-            return await self._refusal(exchange, Refused("UNAVAILABLE", why="too many at once"))
+            return await self._refusal(exchange, Refused("UNAVAILABLE", why=OVERLOAD))
         inflight.now += 1
         try:
             return await self._perform(exchange, head)
@@ -282,6 +290,8 @@ class Api:
             raise Refused("HTTP_DISABLED", why=PLAIN_HTTP)
         if call.simulation:
             return self._simulate(exchange)
+        if call.operation == "send" and not self._engine.admits():
+            raise Refused("UNAVAILABLE", why=OVERLOAD)
         if call.error is not None and PRECEDENCE[call.error] < BEFORE_LOGIN:
             raise Refused(call.error)
         exchange.account = await self._authenticate(exchange, head)
@@ -396,6 +406,8 @@ class Api:
         self._on_request(endpoint=exchange.path[1:], error=error, seconds=seconds)
         if error == 0 and not self._settings.log_requests:
             return
+        if exchange.why == OVERLOAD and not self._tells_overload():
+            return
         log.info(
             "request",
             id=exchange.id,
@@ -428,6 +440,13 @@ class Api:
             body=excerpt(body),
         )
         self._journal.add(login, asked)
+
+    def _tells_overload(self) -> bool:
+        now = self._clock()
+        due = now - self._overload_told_s >= OVERLOAD_LOG_S
+        if due:
+            self._overload_told_s = now
+        return due
 
     async def _serve_old_page(self, scope: Scope, receive: Receive, send: Send, old: str) -> None:
         """A page of the family that we do not serve says so in the caller's format."""
