@@ -603,6 +603,14 @@ def test_a_deadline_that_is_told_twice_decides_once() -> None:
     assert (change.messages, change.transfers, change.notes) == ((), (), ())
 
 
+def test_a_deadline_that_is_told_twice_corrects_nothing() -> None:
+    case = unknown_sms()
+    case.deadline(2, at=NOW + 99_000_000)
+    assert case[2].corrected is None
+    case.see(2, Event.ACCEPTED, Event.TIMED_OUT, at=NOW + 99_000_000)
+    assert case[2].corrected is Event.TIMED_OUT
+
+
 def test_every_observation_applied_twice_does_nothing_more() -> None:
     case = Case(tele_to_sms())
     case.claim()
