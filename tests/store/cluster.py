@@ -36,8 +36,7 @@ class Cluster:
         self._template = f"kodgate_test_{os.getpid()}"
         self._made = [self._template]
         if fast:
-            self.run(lambda db: db.execute("alter system set fsync = off"))
-            self.run(lambda db: db.execute("select pg_reload_conf()"))
+            self.set("fsync", "off")
         self.run(lambda db: db.execute(f"create database {self._template}"))
         migrate(self.url(self._template))
 
@@ -62,6 +61,16 @@ class Cluster:
         self._made.append(name)
         return self.url(name)
 
+    def needs_own(self) -> None:
+        """For tests that change the server's settings: they leave yours alone."""
+        if not self._fast:
+            pytest.skip("changes the settings of the server: not of yours")
+
+    def set(self, name: str, value: str) -> None:
+        """A setting of the whole server, at once."""
+        self.run(lambda db: db.execute(f"alter system set {name} = '{value}'"))
+        self.run(lambda db: db.execute("select pg_reload_conf()"))
+
     def drop(self) -> None:
         for name in reversed(self._made):
             query = f"drop database if exists {name} with (force)"
@@ -81,8 +90,9 @@ class Cluster:
             return runner.run(deed())
 
 
-def cluster() -> Iterator[Cluster]:
-    """For a fixture of the session's scope; skips, with the reason, where there is no server."""
+def cluster(*, fast: bool = True) -> Iterator[Cluster]:
+    """For a fixture of the session's scope; skips, with the reason, where there is no server.
+    `fast`: our own server does not sync its log."""
     own = os.environ.get(OWN)
     if own:
         found = Cluster(own, fast=False)
@@ -94,7 +104,7 @@ def cluster() -> Iterator[Cluster]:
     except Exception as error:
         pytest.skip(f"no PostgreSQL: {type(error).__name__}: {error}; name one in {OWN}")
     try:
-        yield Cluster(server.get_uri(database="postgres"), fast=True)
+        yield Cluster(server.get_uri(database="postgres"), fast=fast)
     finally:
         server.cleanup()
 

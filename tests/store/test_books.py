@@ -11,14 +11,21 @@ from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from kodgate.core import ledger
 from kodgate.core.orders import Placed
 from kodgate.core.types import Event, Observation
-from kodgate.store import Claimed, migrate
+from kodgate.store import Claimed, migrate, open_store
 from kodgate.store.sqlite import SqliteStore
 
+from .cluster import Cluster
 from .kit import NOW, ONLY_SMS, SECOND, TELE, TELE_TO_SMS, account, fresh, order, place
 
 CHANNELS = ("telegram", "sms")
@@ -31,12 +38,14 @@ TEMPLATE = Path(tempfile.mkdtemp()) / "kodgate.db"
 class Books(RuleBasedStateMachine):
     """One clock, two customers, one node that forgets nothing; the verifier looks at every step."""
 
-    def __init__(self) -> None:
+    def __init__(self, url: str | None = None) -> None:
+        """`url`: of an empty database; by default a file of its own."""
         super().__init__()
         if not TEMPLATE.exists():
             migrate(f"sqlite:///{TEMPLATE}")
         self.folder = Path(tempfile.mkdtemp())
         shutil.copy(TEMPLATE, self.folder / "kodgate.db")
+        self.url = url or f"sqlite:///{self.folder}/kodgate.db"
         self.runner = asyncio.Runner()
         self.now = NOW
         self.claims: list[Claimed] = []
@@ -48,7 +57,7 @@ class Books(RuleBasedStateMachine):
     @initialize(funds=st.integers(0, 400_000))
     def open(self, funds: int) -> None:
         async def start() -> None:
-            self.store = SqliteStore(self.folder / "kodgate.db")
+            self.store = open_store(self.url)
             await self.store.open()
             self.accounts = [
                 await account(self.store, "alice", funds),
@@ -146,7 +155,7 @@ class Books(RuleBasedStateMachine):
     def restart(self) -> None:
         async def again() -> None:
             await self.store.close()
-            self.store = SqliteStore(self.folder / "kodgate.db")
+            self.store = open_store(self.url)
             await self.store.open()
             await self.store.release("one")
 
@@ -205,6 +214,13 @@ Books.TestCase.settings = settings(
     suppress_health_check=list(HealthCheck),
 )
 TestBooks = Books.TestCase
+
+
+def test_the_books_are_right_on_postgresql(cluster: Cluster) -> None:
+    run_state_machine_as_test(
+        lambda: Books(cluster.fresh()),
+        settings=settings(Books.TestCase.settings, max_examples=10, stateful_step_count=20),
+    )
 
 
 async def test_the_verifier_sees_a_hold_that_nobody_needs(tmp_path: Path) -> None:

@@ -17,7 +17,15 @@ from kodgate.store.common import FAULTY, CommonStore
 from kodgate.store.postgres_driver import Connection, run
 from kodgate.store.postgres_ids import Blocks
 from kodgate.store.postgres_lane import QUEUE_MAX, WORKERS, Lane
-from kodgate.store.postgres_link import Pool, connect, is_unsafe, pool, take_block, transact
+from kodgate.store.postgres_link import (
+    BY_INDEX,
+    Pool,
+    connect,
+    is_unsafe,
+    pool,
+    take_block,
+    transact,
+)
 from kodgate.store.postgres_wakes import Wakes
 from kodgate.store.program import Program
 
@@ -53,25 +61,25 @@ class PostgresStore(CommonStore):
         """Raises RuntimeError where the schema or the durability is not as it must be,
         ConnectionError where the database does not answer."""
         await _check(self._url)
-        self._readers = await self._pool(READERS)
-        self._changers = await self._pool(CHANGERS)
+        self._readers = await self._pool(READERS, enable_seqscan="off")
+        self._changers = await self._pool(CHANGERS, **BY_INDEX)
         taking = await self._pool(1)
         self._ids = Blocks(lambda name, count: take_block(taking, name, count))
         self.placing = Lane(
-            await self._pool(WORKERS),
+            await self._pool(WORKERS, **BY_INDEX),
             apply=self._place,
             failed=_not_placed,
             queue_max=self._queue_max,
         )
         self.recording = Lane(
-            await self._pool(WORKERS),
+            await self._pool(WORKERS, **BY_INDEX),
             apply=self._advance,
             failed=self._faulty,
             queue_max=self._queue_max,
         )
 
-    async def _pool(self, size: int) -> Pool:
-        self._pools.append(await pool(self._url, size))
+    async def _pool(self, size: int, **settings: str) -> Pool:
+        self._pools.append(await pool(self._url, size, **settings))
         return self._pools[-1]
 
     async def close(self) -> None:

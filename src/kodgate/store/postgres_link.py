@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Protocol, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
@@ -56,6 +56,15 @@ SESSION = {
 }
 """`statement_timeout` is not among them: it would cancel a COMMIT."""
 
+BY_INDEX = {
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
+"""For lanes whose every statement looks up few rows by an index: a plan that was made while the
+tables were small stays right when they have grown."""
+
 UNSAFE = "kodgate_unsafe_fsync"
 """A parameter of the url, for tests alone: a server that does not sync its log is taken."""
 
@@ -86,7 +95,7 @@ async def connect(url: str) -> Connection:
     return made
 
 
-async def pool(url: str, size: int) -> Pool:
+async def pool(url: str, size: int, **settings: str) -> Pool:
     """Connects when it is used; a closed connection is replaced."""
     made: Pool = await asyncpg.create_pool(
         _plain(url),
@@ -96,7 +105,7 @@ async def pool(url: str, size: int) -> Pool:
         max_inactive_connection_lifetime=0,
         reset=_as_it_is,
         timeout=CONNECT_S,
-        server_settings=SESSION,
+        server_settings={**SESSION, **settings},
         statement_cache_size=1_000,
         max_cached_statement_lifetime=0,
     )
@@ -170,7 +179,7 @@ async def _undo(connection: Connection, error: BaseException) -> BaseException:
     if isinstance(error, Unavailable) or (isinstance(error, Exception) and is_item_fault(error)):
         await _roll_back(connection)
         return error
-    connection.terminate()
+    _drop(connection)
     if not isinstance(error, Exception):  # cancelled: the task ends
         return error
     log.error("a transaction failed: %s", word(error))
@@ -182,6 +191,11 @@ async def _roll_back(connection: Connection) -> None:
         async with asyncio.timeout(CONNECT_S):
             await connection.execute("rollback")
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        _drop(connection)
+
+
+def _drop(connection: Connection) -> None:
+    with suppress(asyncpg.InterfaceError):  # its pool has noticed that it is closed
         connection.terminate()
 
 
@@ -196,9 +210,10 @@ async def _commit(connection: Connection) -> None:
     committing = asyncio.ensure_future(connection.execute("commit"))
     done, _ = await asyncio.wait({committing}, timeout=COMMIT_S)
     if not done:
-        connection.terminate()  # closes the socket, sends no cancel
+        _drop(connection)  # closes the socket, sends no cancel
         await asyncio.wait({committing})
-    connection.remove_log_listener(notice)
+    with suppress(asyncpg.InterfaceError):  # it is gone
+        connection.remove_log_listener(notice)
     error = committing.exception()
     if error is None and committing.result() == "COMMIT" and not warnings:
         return
@@ -208,7 +223,7 @@ async def _commit(connection: Connection) -> None:
 
 
 def _tell(connection: Connection, error: BaseException | None, warnings: list[str]) -> None:
-    connection.terminate()
+    _drop(connection)
     if isinstance(error, asyncpg.PostgresError) and (error.sqlstate or "")[:2] in {"23", "40"}:
         raise Unavailable(word(error)) from error
     told = word(error) if error is not None else f"warning {', '.join(warnings)}"
