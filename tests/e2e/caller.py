@@ -64,6 +64,13 @@ class Caller:
         self.command("account", "set", self.login, *options)
         time.sleep(1.1)  # settings are at most a second old
 
+    def until_login(self) -> None:
+        """Accounts are at most a second old: returns when the credentials are taken."""
+        until(lambda: self.post("/http_credit.asp") != "0", 5)
+
+    def until_refused(self) -> None:
+        until(lambda: self.post("/http_credit.asp") == "0", 5)
+
     def raw(self, data: bytes, *, port: int | None = None) -> bytes:
         """Bytes over a socket of its own; all that came until the other side closed."""
         address = ("127.0.0.1", port or self.gateway.wire)

@@ -242,10 +242,14 @@ def test_the_path_is_taken_as_old_servers_took_it(shared: Caller, path: str) -> 
 
 
 def test_raw_braces_and_quotes_stand_in_a_query(shared: Caller) -> None:
-    asked = (
-        '{"http_username":"%s","http_password":"%s","mode":"TELE","phone_list":"%s","test":"1"}'
-        % (shared.login, shared.password, PHONE)
-    )
+    fields = {
+        "http_username": shared.login,
+        "http_password": shared.password,
+        "mode": "TELE",
+        "phone_list": PHONE,
+        "test": "1",
+    }
+    asked = json.dumps(fields, separators=(",", ":"))
     data = f"GET /json_in5.asp?json={asked} HTTP/1.0\r\n\r\n".encode()
     head, _, body = shared.raw(data).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200 OK")
