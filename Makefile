@@ -4,7 +4,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help up test check docs bench lock clean
+.PHONY: help up test ha check docs bench lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,12 +17,17 @@ test: ## run all tests; ARGS='tests/core -k ledger' goes to pytest
 	@scripts/setup dev
 	@$(BIN)/python -m pytest $(ARGS)
 
+ha: ## kill leaders and nodes under load (minutes); HA_FAILOVERS=20 HA_KILLS=20 for the long run
+	@scripts/setup dev
+	@scripts/ha-tools
+	@$(BIN)/python -m pytest -m ha -s $(or $(ARGS),tests/ha)
+
 check: ## style, types, import rules, generated docs
 	@scripts/setup dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy scripts bench
+	$(BIN)/mypy scripts bench deploy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/docs.py --check
 

@@ -105,7 +105,7 @@ class Etcd:
             members=f"etcd1=http://{peer}",
         )
         environ = {**os.environ, **settings_of(text)}
-        self.process = Process("etcd", [program], folder / "etcd.log", environ)
+        self.process = Process("etcd", [program], folder / "etcd.log", lambda: environ)
 
     def start(self) -> None:
         self.process.start()
@@ -191,7 +191,9 @@ class Cluster:
         )
         config.write_text(text, "utf-8")
         command = [*_not_as_root(), found.patroni, str(config)]
-        process = Process(name, command, self.folder / f"{name}.log")
+        data = self.folder / name
+        log = self.folder / f"{name}.log"
+        process = Process(name, command, log, also=lambda: _postmaster(data))
         return Member(name=name, address=address, rest=rest, process=process)
 
     def _start_haproxy(self, program: str, wires: Sequence[tuple[int, int]]) -> None:
@@ -269,6 +271,16 @@ class Cluster:
         """The changes of the leader, as Patroni tells them."""
         leader = until("a leader", self.leader, FAILOVER_S)
         return json.loads(ask(f"http://{leader.rest}/history")[1] or b"[]")
+
+
+def _postmaster(data: Path) -> int | None:
+    """PostgreSQL of a data folder, which outlives the Patroni that started it."""
+    try:
+        pid = int((data / "postmaster.pid").read_text("ascii").split()[0])
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (OSError, ValueError, IndexError):
+        return None
+    return pid if str(data).encode() in b" ".join(words) else None
 
 
 def _not_as_root() -> list[str]:

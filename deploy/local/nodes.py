@@ -111,7 +111,8 @@ class Nodes:
             "LOG__FORMAT": "json",
         }
         command = [sys.executable, "-m", "kodgate", "serve", "-c", str(DEPLOY / "kodgate.toml")]
-        process = _Late(name, command, self.folder / f"{name}.log", lambda: self._environ(**own))
+        log = self.folder / f"{name}.log"
+        process = Process(name, command, log, lambda: self._environ(**own))
         return Node(name=name, wire=wire, metrics=metrics, process=process)
 
     def _environ(self, **own: str) -> dict[str, str]:
@@ -158,15 +159,3 @@ class Nodes:
         self.secret = printed.partition("http_password: ")[2].split()[0]
         self.command("account", "top-up", LOGIN, BALANCE)
 
-
-class _Late(Process):
-    """A process whose environment is made when it starts."""
-
-    def __init__(self, name: str, command: list[str], log: Path, environ: object) -> None:
-        super().__init__(name, command, log)
-        self._make = environ
-
-    def start(self) -> None:
-        assert callable(self._make)
-        self._environ = self._make()
-        super().start()

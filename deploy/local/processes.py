@@ -22,12 +22,19 @@ class Process:
     """One program in a session of its own, its output in a file; it can be started again."""
 
     def __init__(
-        self, name: str, command: Sequence[str], log: Path, environ: Mapping[str, str] | None = None
+        self,
+        name: str,
+        command: Sequence[str],
+        log: Path,
+        environ: Callable[[], Mapping[str, str]] = os.environ.copy,
+        also: Callable[[], int | None] = lambda: None,
     ) -> None:
+        """`environ`: asked at every start. `also`: a process that it started and let go."""
         self.name = name
         self.log = log
         self._command = list(command)
         self._environ = environ
+        self._also = also
         self._running: subprocess.Popen[bytes] | None = None
 
     @property
@@ -47,16 +54,20 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=self._environ,
+                env=self._environ(),
                 start_new_session=True,
             )
 
+    def pids(self) -> list[int]:
+        """The process and all that it started."""
+        roots = [self.pid if self.alive else None, self._also()]
+        return [pid for root in roots if root is not None for pid in family(root)]
+
     def signal(self, number: signal.Signals) -> None:
-        """To the process and to all that it started, wherever they went."""
-        if self.alive:
-            for pid in family(self.pid):
-                with suppress(ProcessLookupError):
-                    os.kill(pid, number)
+        """To all of them."""
+        for pid in self.pids():
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def kill(self) -> None:
         """kill -9, as when the machine vanishes."""
@@ -65,16 +76,19 @@ class Process:
         self.signal(signal.SIGSTOP)  # nobody starts another while we count them
         self.signal(signal.SIGKILL)
         self._running.wait(STOP_S)
+        until(f"{self.name} gone", lambda: self._also() is None, STOP_S)
 
     def stop(self) -> None:
         """SIGTERM to the process alone; kill -9 of the family when that takes too long."""
-        if self._running is None or not self.alive:
+        if self._running is None or not self.pids():
             return
         self.signal(signal.SIGCONT)
         self._running.terminate()
         try:
             self._running.wait(STOP_S)
         except subprocess.TimeoutExpired:
+            pass
+        if self.pids():
             self.kill()
 
     def tail(self) -> str:

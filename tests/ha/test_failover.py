@@ -1,0 +1,145 @@
+"""The leader's machine vanishes under load: what was accepted is there, charged once, final once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import asyncpg
+import pytest
+from deploy.local.processes import until
+from tests.ha import checker
+from tests.ha.conftest import FAILOVERS, Site
+from tests.ha.customers import ACCEPTED, KNOWN, LATER, SILENT, Asked, Customers
+
+pytestmark = pytest.mark.ha
+
+WARM_S = 4.0
+LAG_S = 0.3
+"""Replication stands still for so long before the leader dies."""
+
+AFTER_S = 90.0
+FINAL_S = 120.0
+
+
+def _customers(site: Site, first: int) -> Customers:
+    nodes = site.nodes
+    return Customers(
+        login="alice", secret=nodes.secret, ports=(site.cluster.wire_port,), first=first
+    )
+
+
+async def _fail_over(site: Site, customers: Customers) -> float:
+    """Kills the leader while its standby lags; seconds until codes are accepted again."""
+    cluster = site.cluster
+    await customers.accepts(AFTER_S)
+    await asyncio.sleep(WARM_S)
+    receiver = _walreceiver(site)
+    receiver_stopped = time.monotonic()
+    _signal(receiver, signal.SIGSTOP)
+    await asyncio.sleep(LAG_S)
+    old = await asyncio.to_thread(cluster.kill_leader)
+    _signal(receiver, signal.SIGCONT)
+    assert time.monotonic() - receiver_stopped < 15, "the standby was held for too long"
+    await asyncio.to_thread(cluster.await_leader, old)
+    old.process.start()
+    taken = await customers.accepts(AFTER_S)
+    await asyncio.to_thread(_await_whole, site)
+    return taken
+
+
+def _await_whole(site: Site) -> None:
+    until("all members", site.cluster.is_whole, AFTER_S)
+
+
+def _walreceiver(site: Site) -> int:
+    """The process by which the standby gets what the leader wrote."""
+    for pid in site.cluster.standby().process.pids():
+        with suppress(OSError):
+            if b"walreceiver" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                return pid
+    raise AssertionError("no standby receives")
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+async def _run(site: Site, times: int, first: int) -> tuple[Customers, checker.Verdict]:
+    customers = _customers(site, first)
+    customers.start()
+    try:
+        taken = [await _fail_over(site, customers) for _ in range(times)]
+    finally:
+        await customers.stop()
+    print(f"\naccepting again after {', '.join(f'{s:.1f}' for s in taken)} s; {customers.counted()}")
+    await checker.all_final(site.nodes.database, FINAL_S)
+    verdict = await checker.check(site.nodes.database, customers.asked)
+    print(f"{verdict.accepted} accepted, {len(verdict.lost)} lost; {verdict.problems}")
+    print(f"sent twice (Telegram, SMS): {checker.sent_twice(site.nodes.telegram)}")
+    return customers, verdict
+
+
+async def test_a_synchronous_failover_loses_nothing_and_charges_nothing_twice(site: Site) -> None:
+    customers, verdict = await _run(site, FAILOVERS, first=1)
+    assert verdict.problems == {}
+    assert verdict.accepted > 100
+    assert customers.counted()[LATER] > 0, "no failover was seen"
+
+
+async def test_no_code_is_accepted_while_the_standby_cannot_be_reached(site: Site) -> None:
+    """Also where its commits are cancelled or cut off: PostgreSQL then says COMMIT, and warns."""
+    cluster, customers = site.cluster, _customers(site, first=5_000_001)
+    await asyncio.to_thread(_await_whole, site)
+    leader = cluster.leader()
+    assert leader is not None
+    address = f"postgresql://postgres:{cluster.password}@{leader.address}/postgres"
+    meddler = await asyncpg.connect(address)
+    standby = cluster.standby()
+    asked = [Asked(number=5_000_001 + n) for n in range(60)]
+    cluster.pause(standby)
+    try:
+        asking = [asyncio.create_task(customers.ask(one)) for one in asked]
+        cancelled = await _meddle(meddler, seconds=10)
+        words = [task.result() for task in asking if task.done()]
+    finally:
+        cluster.resume(standby)
+        await meddler.close()
+    print(f"\n{cancelled} commits were cancelled or cut off; answers meanwhile: {words}")
+    assert cancelled > 0
+    assert not {ACCEPTED, KNOWN} & set(words)
+    await asyncio.gather(*asking)
+    await asyncio.to_thread(_await_whole, site)
+    for one in asked:
+        async with asyncio.timeout(AFTER_S):
+            while one.packet_id is None:
+                await customers.ask(one)
+    await checker.all_final(site.nodes.database, FINAL_S)
+    verdict = await checker.check(site.nodes.database, asked)
+    assert verdict.problems == {}
+    assert any(SILENT in one.words for one in asked)
+
+
+async def _meddle(meddler: asyncpg.Connection, seconds: float) -> int:
+    """Cancels every commit that waits for the standby, or ends its connection; how many."""
+    done, ends_at = 0, time.monotonic() + seconds
+    while time.monotonic() < ends_at:
+        for how in ("pg_cancel_backend", "pg_terminate_backend"):
+            done += await meddler.fetchval(
+                f"select count({how}(pid)) from pg_stat_activity"
+                " where wait_event = 'SyncRep' and application_name = 'kodgate'"
+            )
+            await asyncio.sleep(0.25)
+    return done
+
+
+async def test_an_asynchronous_failover_shows_what_it_loses(asynchronous: Site) -> None:
+    """Why the standby is synchronous; and that the checker would see a loss."""
+    customers, verdict = await _run(asynchronous, 1, first=1)
+    assert verdict.lost
+    assert customers.counted()[ACCEPTED] > 100
