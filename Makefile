@@ -35,7 +35,7 @@ docs: ## renew the blocks of docs/ that are made from the code
 	@scripts/setup dev
 	@$(BIN)/python scripts/docs.py
 
-bench: ## measure accept throughput and latency on this machine
+bench: ## measure this machine; ARGS='--quick' for a first look
 	@scripts/setup dev
 	@$(BIN)/python -m bench $(ARGS)
 

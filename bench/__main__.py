@@ -1,103 +1,72 @@
-"""`make bench`: accept throughput and latency at 1, 16 and 64 callers, every accept fsynced.
+"""`make bench`: what the gateway does on this machine, every accept fsynced, beside its floor.
 
-Starts the real gateway as its own process on a fresh SQLite database, drives it over HTTP from
-this one, prints a table with the floor of the same run beside it: the raw fsync rate of the disk
-and the same server's answer without a database (test=-1).
+Starts the real gateway as its own process on a fresh database, drives it over HTTP from another
+process, and prints a table: rates, latencies, and the processor time of the gateway, which says
+more than a rate where the machine has other work too.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import os
-import platform
-import statistics
 import tempfile
-import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from bench import load
-from bench.gateway import Gateway
+from bench import machine, peer, report
+from bench.home import Home, smsc
+from bench.scenes import FULL, QUICK, SCENES, Effort, Row
 
-CALLERS = (1, 16, 64)
-FSYNCS = 500
-
-
-def fsync_ms(folder: Path) -> list[float]:
-    """How long one small append and fdatasync takes here, many times."""
-    times = []
-    with (folder / "fsync").open("wb", buffering=0) as file:
-        for _ in range(FSYNCS):
-            began = time.perf_counter()
-            file.write(b"x" * 512)
-            os.fdatasync(file.fileno())
-            times.append((time.perf_counter() - began) * 1000)
-    return times
+ACCOUNTS = 1_000
 
 
-def send_request(gateway: Gateway, number: int) -> bytes:
-    phone = 79_200_000_000 + number % 10_000_000
-    body = (
-        f"http_username=demo&http_password={gateway.secret}&mode=TELE&phone_list={phone}"
-        f"&message_id={number + 1}&format=xml"
-    )
-    return load.post("/http_in5.asp", body.encode())
+def measured(options: argparse.Namespace, effort: Effort) -> Iterator[Row]:
+    """The rows of the chosen scenes, each on its own fresh data."""
+    for name in options.scenes:
+        with tempfile.TemporaryDirectory(prefix="kodgate-bench-") as text, smsc() as smsc_port:
+            folder = Path(text)
+            home = Home(folder, database=options.database)
+            with home.running("http"):
+                pass
+            home.prepare(accounts=ACCOUNTS, smsc_port=smsc_port)
+            try:
+                yield from SCENES[name](home, effort, folder)
+            except TimeoutError as error:
+                yield Row(what=name, load="", per_second=0, note=f"not reached: {error}")
+    if options.against:
+        yield from peer.measured(options.against, effort)
 
 
-def simulated(number: int) -> bytes:
-    phone = 79_200_000_000 + number % 10_000_000
-    return load.post("/http_in5.asp", f"test=-1&phone_list={phone}&format=xml".encode())
-
-
-def is_accepted(body: bytes) -> bool:
-    return b"error_num='0'" in body
-
-
-def row(name: str, runs: list[load.Result]) -> str:
-    rates = [r.per_second for r in runs]
-    p50 = statistics.median(r.percentile(0.50) for r in runs) * 1000
-    p99 = statistics.median(r.percentile(0.99) for r in runs) * 1000
-    refused = sum(r.refused for r in runs)
-    return (
-        f"| {name} | {runs[0].callers} | {min(rates):,.0f} / {statistics.median(rates):,.0f} / "
-        f"{max(rates):,.0f} | {p50:.2f} | {p99:.2f} | {refused} |"
-    )
-
-
-async def measure(gateway: Gateway, *, runs: int, seconds: float) -> None:
-    print("| what | callers | per second min / median / max | p50 ms | p99 ms | refused |")
-    print("|---|---|---|---|---|---|")
-    for name, request in (
-        ("floor: test=-1, no database", simulated),
-        ("accept, durable", lambda n: send_request(gateway, n)),
-    ):
-        for callers in CALLERS:
-            results = [
-                await load.run(gateway.wire, request, is_accepted, callers=callers, seconds=seconds)
-                for _ in range(runs)
-            ]
-            print(row(name, results), flush=True)
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("scenes", nargs="*", choices=[[], *SCENES], help="which scenes; all")
+    parser.add_argument("--quick", action="store_true", help="about a minute, for a first look")
+    parser.add_argument("--open", type=int, help="open messages of the scene `backlog`")
+    parser.add_argument("--database", default="", help="another database than SQLite")
+    parser.add_argument("--against", help=peer.HELP)
+    parser.add_argument("--write", action="store_true", help=f"renew the table in {report.PAGE}")
+    options = parser.parse_args()
+    options.scenes = options.scenes or list(SCENES)
+    return options
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=5.0)
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="kodgate-bench-") as name:
-        folder = Path(name)
-        times = fsync_ms(folder)
-        print(
-            f"machine: {os.cpu_count()} cores, {platform.machine()}, Python "
-            f"{platform.python_version()}, {platform.system()} {platform.release()}"
-        )
-        print(
-            f"fdatasync of this disk: median {statistics.median(times):.3f} ms, "
-            f"p99 {sorted(times)[int(FSYNCS * 0.99)]:.3f} ms\n"
-        )
-        with Gateway(folder / "data", balance="90000000.00") as gateway:
-            asyncio.run(measure(gateway, runs=options.runs, seconds=options.seconds))
-            print(f"\nresident memory of the gateway: {gateway.resident_mib():.0f} MiB")
+    options = arguments()
+    effort = QUICK if options.quick else FULL
+    if options.open is not None:
+        effort = Effort(**{**_fields(effort), "open": options.open})
+    with tempfile.TemporaryDirectory(prefix="kodgate-bench-") as folder:
+        head = report.head(machine.words(), machine.fsync_ms(Path(folder)))
+    print(head, flush=True)
+    rows = []
+    for row in measured(options, effort):
+        rows.append(row)
+        print(report.line(row, rows), flush=True)
+    if options.write:
+        report.write(head, rows)
+
+
+def _fields(effort: Effort) -> dict[str, float]:
+    return {name: getattr(effort, name) for name in Effort.__slots__}
 
 
 if __name__ == "__main__":

@@ -1,0 +1,205 @@
+"""What is measured. Each scene prepares nothing but its own load and returns rows of the table."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.home import SMS_LOGIN, Home, Running
+from bench.load import Result
+from bench.machine import cpu_s, slow_disk
+
+CALLERS = (1, 16, 64)
+EVENTS = "kodgate_message_events_total"
+DONE_S = 120.0
+SLOWER_MS = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One line of the table."""
+
+    what: str
+    load: str
+    per_second: float
+    p50: float | None = None
+    p99: float | None = None
+    cpu_us: float | None = None
+    """Of the gateway, for each request or message."""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effort:
+    """How long, how much. Seconds; messages a second."""
+
+    seconds: float = 10.0
+    runs: int = 3
+    telegram_s: float = 60.0
+    telegram_rate: float = 700.0
+    sms: int = 20_000
+    sms_rate: float = 2_500.0
+    open: int = 0
+    """Messages that are open while accepts are measured; 0: the scene is left out."""
+
+
+QUICK = Effort(seconds=2.0, runs=1, telegram_s=8.0, telegram_rate=200.0, sms=3_000, sms_rate=600.0)
+FULL = Effort(open=1_000_000)
+
+Scene = Callable[[Home, Effort, Path], Iterator[Row]]
+
+
+def floor(home: Home, effort: Effort, folder: Path) -> Iterator[Row]:
+    """The same server's answer without a database: what is left when nothing is stored."""
+    with home.running("http") as gateway:
+        for callers in CALLERS:
+            yield _closed(gateway, effort, "floor: test=-1", callers, kind="floor")
+
+
+def accepts(home: Home, effort: Effort, folder: Path) -> Iterator[Row]:
+    """Every accept durable and paid; this process does nothing else."""
+    with home.running("http") as gateway:
+        for callers in CALLERS:
+            yield _closed(gateway, effort, "accept", callers)
+        for rate in (500.0, 1_000.0, 2_000.0):
+            result, cpu = gateway.load(callers=256, seconds=effort.seconds, rate=rate)
+            yield _row("accept", f"{rate:,.0f}/s arrive", result, cpu)
+        many = f"{len(home.logins):,} accounts, 64 callers"
+        result, cpu = gateway.load(callers=64, seconds=effort.seconds, logins=home.logins)
+        yield _row("accept", many, result, cpu)
+
+
+def slow(home: Home, effort: Effort, folder: Path) -> Iterator[Row]:
+    """The same on a disk whose fsync takes 2 ms longer."""
+    environ = slow_disk(folder, SLOWER_MS)
+    if environ is None:
+        return
+    with home.running("http", **environ) as gateway:
+        for callers in CALLERS:
+            yield _closed(gateway, effort, f"accept, fsync +{SLOWER_MS:g} ms", callers)
+
+
+def overload(home: Home, effort: Effort, folder: Path) -> Iterator[Row]:
+    """Ten times the callers of the peak."""
+    with home.running("http", KODGATE_HTTP__CONNECTIONS_MAX="4096") as gateway:
+        result, cpu = gateway.load(callers=640, seconds=max(effort.seconds, 5.0))
+        yield _row("overload", "640 callers", result, cpu)
+        yield _closed(gateway, effort, "after the overload", 64)
+
+
+def sms(home: Home, effort: Effort, folder: Path) -> Iterator[Row]:
+    """From the request to the SMSC and its receipt back."""
+    with home.running("http,deliver,smpp") as gateway:
+        before = gateway.counted(EVENTS, channel="sms", word="confirmed")
+        began, cpu = time.perf_counter(), gateway.cpu_s()
+        result, _ = gateway.load(
+            callers=128,
+            seconds=effort.sms / effort.sms_rate,
+            rate=effort.sms_rate,
+            logins=(SMS_LOGIN,),
+            to_sms=True,
+        )
+        gateway.until_counted(
+            EVENTS, before + result.good, within_s=DONE_S, channel="sms", word="confirmed"
+        )
+        seconds, used = time.perf_counter() - began, gateway.cpu_s() - cpu
+        yield Row(
+            what="end to end, SMSC with receipts",
+            load=f"{effort.sms_rate:,.0f}/s arrive",
+            per_second=result.good / seconds,
+            p50=result.p50,
+            p99=result.p99,
+            cpu_us=used / result.good * 1e6,
+            note=f"{result.good:,} delivered; {_refusals(result)}",
+        )
+
+
+def telegram(home: Home, effort: Effort, folder: Path) -> Iterator[Row]:
+    """Accepts while every code travels to the sandbox Telegram and its reports come back."""
+    with home.running() as gateway:
+        sandbox = gateway.sandbox
+        before = gateway.counted(EVENTS, channel="telegram", word="confirmed")
+        used, theirs = gateway.cpu_s(), cpu_s(sandbox)
+        rate, seconds = effort.telegram_rate, effort.telegram_s
+        result, _ = gateway.load(callers=128, seconds=seconds, rate=rate)
+        behind = result.good - gateway.counted(EVENTS, channel="telegram", word="sent")
+        done = gateway.until_counted(
+            EVENTS, before + result.good, within_s=DONE_S, channel="telegram", word="confirmed"
+        )
+        used, theirs = gateway.cpu_s() - used, cpu_s(sandbox) - theirs
+        yield Row(
+            what="accept, each code through the sandbox Telegram",
+            load=f"{rate:,.0f}/s arrive",
+            per_second=result.per_second,
+            p50=result.p50,
+            p99=result.p99,
+            cpu_us=used / result.good * 1e6,
+            note=f"{max(0.0, behind):,.0f} not sent when the last was accepted, all read"
+            f" {done:.1f} s later; sandbox {theirs / result.good * 1e6:,.0f} us each;"
+            f" {_refusals(result)}; {gateway.resident_mib():.0f} MiB",
+        )
+
+
+def backlog(home: Home, effort: Effort, folder: Path) -> Iterator[Row]:
+    """Accepts beside a million messages whose deadlines lie ahead."""
+    if not effort.open:
+        return
+    with home.running("http") as gateway:
+        result, _ = gateway.load(callers=64, seconds=effort.open / 2_000)
+    began = time.perf_counter()
+    with home.running("http,deliver", KODGATE_TELEGRAM__CONCURRENCY="1") as gateway:
+        started = time.perf_counter() - began
+        row = _closed(gateway, effort, "accept beside open messages", 64)
+        note = f"{result.good:,} open; started in {started:.1f} s"
+        yield Row(
+            what=row.what,
+            load=row.load,
+            per_second=row.per_second,
+            p50=row.p50,
+            p99=row.p99,
+            cpu_us=row.cpu_us,
+            note=f"{note}; {gateway.resident_mib():.0f} MiB",
+        )
+
+
+SCENES: dict[str, Scene] = {
+    "floor": floor,
+    "accepts": accepts,
+    "slow": slow,
+    "overload": overload,
+    "sms": sms,
+    "telegram": telegram,
+    "backlog": backlog,
+}
+
+
+def _closed(gateway: Running, effort: Effort, what: str, callers: int, **plan: object) -> Row:
+    """The median run of several, by its rate."""
+    runs = [
+        gateway.load(callers=callers, seconds=effort.seconds, **plan) for _ in range(effort.runs)
+    ]
+    result, cpu = sorted(runs, key=lambda one: one[0].per_second)[len(runs) // 2]
+    load = f"{callers} caller{'s' * (callers > 1)}"
+    return _row(what, load, result, cpu, note=f"{gateway.resident_mib():.0f} MiB")
+
+
+def _row(what: str, load: str, result: Result, cpu: float, note: str = "") -> Row:
+    notes = [word for word in (_refusals(result), note) if word]
+    return Row(
+        what=what,
+        load=load,
+        per_second=result.per_second,
+        p50=result.p50,
+        p99=result.p99,
+        cpu_us=cpu,
+        note="; ".join(notes),
+    )
+
+
+def _refusals(result: Result) -> str:
+    told = ", ".join(f"{count:,} x {error}" for error, count in sorted(result.errors.items()))
+    told = f"refused {told} (p99 {result.refused_p99:.0f} ms)" if told else ""
+    behind = f"{result.late:,} never taken" if result.late else ""
+    return ", ".join(word for word in (told, behind) if word)
