@@ -22,6 +22,8 @@ route_app = typer.Typer(help="SMS routes: SMPP connections to operators.")
 app.add_typer(account_app, name="account", no_args_is_help=True)
 app.add_typer(tariff_app, name="tariff", no_args_is_help=True)
 app.add_typer(route_app, name="route", no_args_is_help=True)
+db_app = typer.Typer(help="The database: its version, and moving to another one.")
+app.add_typer(db_app, name="db", no_args_is_help=True)
 user_app = typer.Typer(help="Users: who may sign in to the cabinet.")
 app.add_typer(user_app, name="user", no_args_is_help=True)
 
@@ -393,6 +395,33 @@ def user_totp_reset(login: str, config: ConfigFile = None, data: Data = None) ->
     from kodgate.cli import users as command
 
     exits.run(lambda: command.reset_totp(_settings(config, data=data), login=login))
+
+
+@db_app.command("upgrade")
+def db_upgrade(config: ConfigFile = None, data: Data = None) -> None:
+    """Create the tables, or bring them to this version; a gateway does it when it starts."""
+    from kodgate.cli import database as command
+
+    exits.run(lambda: command.upgrade(_settings(config, data=data)))
+
+
+@db_app.command("status")
+def db_status(config: ConfigFile = None, data: Data = None) -> None:
+    """Show which database is used, its version and the newest one."""
+    from kodgate.cli import database as command
+
+    exits.run(lambda: command.status(_settings(config, data=data)))
+
+
+@db_app.command("migrate")
+def db_migrate(
+    source: Annotated[str, typer.Option("--from", help="sqlite:///path or postgresql://...")],
+    target: Annotated[str, typer.Option("--to", help="An empty database of either kind.")],
+) -> None:
+    """Copy everything into an empty database and compare both; stop the gateway before."""
+    from kodgate.cli import database as command
+
+    exits.run(lambda: command.migrate(source, target))
 
 
 def _settings(path: Path | None, **overrides: Any) -> Any:

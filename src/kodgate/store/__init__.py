@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
+from urllib.parse import urlsplit, urlunsplit
 
 from kodgate.core.accounts import Account, AccountSettings, AccountStatus
 from kodgate.core.life import Verdict
@@ -240,6 +241,15 @@ POSTGRES = ("postgresql://", "postgres://")
 
 def is_postgres(url: str) -> bool:
     return url.startswith(POSTGRES)
+
+
+def shown(url: str) -> str:
+    """A url for people and logs: without its password and options."""
+    if not is_postgres(url):
+        return url
+    parts = urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    return urlunsplit((parts.scheme, f"{user.partition(':')[0]}{at}{host}", parts.path, "", ""))
 
 
 def open_store(url: str) -> Store:

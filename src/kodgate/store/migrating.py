@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from alembic import command
@@ -13,6 +15,7 @@ from sqlalchemy import Connection, create_engine, text
 from kodgate.store import is_postgres
 from kodgate.store.sqlite import path_of
 
+VERSION = "select version_num from alembic_version"
 MIGRATING = 0x6B6F6467
 """The advisory lock of PostgreSQL under which one node migrates and the others wait."""
 
@@ -36,6 +39,38 @@ def migrate(url: str) -> None:
     finally:
         engine.dispose()
     _sync(path.absolute().parent)
+
+
+async def version(url: str) -> str | None:
+    """The schema's version; None: there are no tables. Raises OSError where there is no database,
+    ValueError for a url of no known kind."""
+    if is_postgres(url):
+        return await _postgres_version(url)
+    path = path_of(url)
+    if not path.exists():
+        raise FileNotFoundError(f"there is no database {path}")
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+        tables = db.execute("select 1 from sqlite_master where name = 'alembic_version'")
+        if tables.fetchone() is None:
+            return None
+        return str(db.execute(VERSION).fetchone()[0])
+
+
+async def _postgres_version(url: str) -> str | None:
+    import asyncpg
+
+    from kodgate.store.postgres_link import connect
+
+    try:
+        connection = await connect(url)
+    except (OSError, asyncpg.PostgresError) as error:
+        raise ConnectionError(f"{type(error).__name__}: {error}") from error
+    try:
+        return str(await connection.fetchval(VERSION))
+    except asyncpg.UndefinedTableError:
+        return None
+    finally:
+        await connection.close()
 
 
 async def _migrate_postgres(url: str) -> None:
