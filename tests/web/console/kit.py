@@ -1,4 +1,4 @@
-"""A person at the console: the real pages, sessions, engine and store; only the socket is missing."""
+"""A person at the console: real pages, sessions, engine and store; only the socket is missing."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+from tests.engine.house import House, house
 
 from kodgate.store.cabinet import AuditEntry, CabinetStore, tables
 from kodgate.web.addresses import Networks
@@ -22,7 +23,6 @@ from kodgate.web.cabinet.console.app import console
 from kodgate.web.cabinet.console.desk import Console, Facts
 from kodgate.web.cabinet.site import Site, SiteSettings
 from kodgate.web.journal import Journal
-from tests.engine.house import House, house
 
 PASSWORD = "correct horse battery"
 KEPT = passwords.make_hash(PASSWORD)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import RedirectResponse, Response
 
-from kodgate.web.cabinet.console import now
+from kodgate.web.cabinet.console import account, accounts, channels, now
 from kodgate.web.cabinet.console.desk import Console, Facts, desk, look
 from kodgate.web.cabinet.pages import sign_in
 from kodgate.web.cabinet.site import Site
@@ -22,6 +22,9 @@ PAGES = (
     *sign_in.PAGES,
     look("profile", profile),
     *now.PAGES,
+    *channels.PAGES,
+    *accounts.PAGES,
+    *account.PAGES,
 )
 
 
