@@ -13,6 +13,7 @@ from kodgate.core.types import (
     Packet,
     Plan,
     PlannedStep,
+    Reason,
     RefundWord,
     Success,
 )
@@ -138,3 +139,22 @@ class Case:
         change, verdict = life.confirm(self.packet, self.messages, right=right, at=at)
         self.keep(change)
         return verdict
+
+
+def sms_after_unread() -> Case:
+    """A packet whose Telegram message was never read; its SMS is due."""
+    case = Case(tele_to_sms())
+    case.claim()
+    case.see(1, Event.ACCEPTED, source="send", epoch=1)
+    case.see(1, Event.DELIVERED)
+    case.deadline(1)
+    return case
+
+
+def unknown_sms() -> Case:
+    """A packet whose SMS ended without any answer."""
+    case = sms_after_unread()
+    case.claim(2, at=case[2].created_at)
+    case.deadline(2)
+    assert case[2].reason is Reason.UNKNOWN
+    return case

@@ -80,7 +80,7 @@ PLANS = st.lists(
 
 
 @given(PLANS, st.booleans())
-@settings(max_examples=100 if FULL else 8, deadline=None, derandomize=True)
+@settings(max_examples=100 if FULL else 5, deadline=None, derandomize=True)
 def test_no_plan_of_up_to_three_steps_breaks_a_rule(
     steps: list[tuple[tuple[str, int | None], Success, RefundWord, int]], reserve: bool
 ) -> None:

@@ -352,7 +352,8 @@ def hunt() -> None:
     explore_account([SHORT[1:], SHORT[1:]], balance=50_000, credit_limit=0, reserve=True)
     explore_account([SHORT, SHORT], balance=63_000, credit_limit=0, reserve=True)
     for stale in (True, False):
-        Explorer(Setting(plan=SHORT, stale=stale, doubled=not stale, restarts=False)).run()
+        setting = Setting(plan=SHORT, stale=stale, doubled=not stale, confirms=False)
+        Explorer(setting).run()
 
 
 def read_the_tables() -> None:
