@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
+import gc
 import sys
 from pathlib import Path
 
+import uvloop
+
 from kodgate.sandbox import config, server
+
+YOUNG_OBJECTS = 20_000
+"""Allocations between two looks for cycles, so that a load test finds the gateway's limits."""
 
 
 def main() -> int:
@@ -15,7 +20,9 @@ def main() -> int:
         sys.stderr.write("usage: python -m kodgate.sandbox CONFIG.json\n")
         return 2
     text = Path(sys.argv[1]).read_text(encoding="utf-8")
-    asyncio.run(server.run(config.from_json(text)))
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS, 20, 50)
+    uvloop.run(server.run(config.from_json(text)))
     return 0
 
 

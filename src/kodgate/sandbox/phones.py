@@ -115,6 +115,7 @@ def _check(kind: type[Telegram] | type[Sms], name: str, given: object) -> None:
         raise ValueError(f"bad value of {name}")
 
 
+@lru_cache(1024)
 def dump(script: Script) -> str:
     return json.dumps(asdict(script))
 
