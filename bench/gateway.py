@@ -24,6 +24,7 @@ class Gateway(testing.Gateway):
     ) -> None:
         """The KODGATE_ variables of this process are the gateway's too: the same benchmark, on
         other settings."""
+        self.database = os.environ.get("KODGATE_DATABASE") or f"sqlite:///{data / 'kodgate.db'}"
         ours = {name: text for name, text in os.environ.items() if name.startswith("KODGATE_")}
         super().__init__(
             data,

@@ -157,6 +157,7 @@ _NOT_OURS = (
     "KODGATE_PASSWORD",
     "KODGATE_PROTOCOL",
     "KODGATE_REQUIRE_ALL",
+    "KODGATE_TEST_",
     "KODGATE_CONFIG",
 )
 """Names of the demo account, the client and the tests; they are no settings of the server."""

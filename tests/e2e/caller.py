@@ -6,18 +6,20 @@ import asyncio
 import configparser
 import json
 import socket
-import sqlite3
 import subprocess
 import sys
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from xml.etree import ElementTree
 
 from bench.gateway import Gateway
+
+from kodgate.store import open_store
+from kodgate.store.common import CommonStore
 
 Found = TypeVar("Found")
 FINAL = {"5", "6", "7", "9", "10", "12", "13"}
@@ -168,24 +170,28 @@ class Caller:
         return [Entry(*row) for row in rows]
 
     def rows(self, query: str) -> list[Any]:
-        """A question to the database file, read only."""
-        path = self.gateway.data / "kodgate.db"
-        with sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10) as database:
-            return database.execute(query).fetchall()
+        """A question to the database itself."""
+
+        async def ask(store: CommonStore) -> list[Any]:
+            return [tuple(row) for row in await store.fetch(query)]
+
+        return self._with_store(ask)
 
     def problems(self) -> list[str]:
         """What the ledger's verifier finds wrong; nothing, one hopes."""
-        from kodgate.store import open_store
+        return self._with_store(CommonStore.verify)
 
-        async def verify() -> list[str]:
-            store = open_store(f"sqlite:///{self.gateway.data / 'kodgate.db'}")
+    def _with_store(self, act: Callable[[CommonStore], Awaitable[list[Any]]]) -> list[Any]:
+        async def open_and_act() -> list[Any]:
+            store = open_store(self.gateway.database)
+            assert isinstance(store, CommonStore)
             await store.open()
             try:
-                return await store.verify()
+                return await act(store)
             finally:
                 await store.close()
 
-        return asyncio.run(verify())
+        return asyncio.run(open_and_act())
 
 
 def flat(body: str) -> dict[str, str]:

@@ -14,7 +14,7 @@ from kodgate.cli.main import app
 from kodgate.core.accounts import AccountSettings
 from kodgate.core.tariffs import Price, Tariff
 from kodgate.core.types import Event
-from kodgate.store import Route, Store, migrate, open_store, schema, shown, transfer
+from kodgate.store import Route, Store, migrate, open_store, public_url, schema, transfer
 from kodgate.store.cabinet import CabinetStore
 from kodgate.store.transfer import Different, NotEmpty
 
@@ -174,4 +174,4 @@ def test_the_commands_upgrade_tell_and_move(cluster: Cluster, tmp_path: Path) ->
     ],
 )
 def test_a_url_is_shown_without_its_password(url: str, text: str) -> None:
-    assert shown(url) == text
+    assert public_url(url) == text

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from kodgate.cli.exits import REFUSED, SETUP, USAGE, Failed
 from kodgate.config import Config
-from kodgate.store import is_postgres, migrating, shown, sql
+from kodgate.store import is_postgres, migrating, public_url, sql
 from kodgate.store.transfer import Copied, Different, NotEmpty, transfer
 
 
@@ -20,14 +20,14 @@ def upgrade(config: Config) -> int:
     try:
         migrating.migrate(config.database_url)
     except (OSError, ValueError) as error:
-        raise Failed(f"database {shown(config.database_url)}: {error}", SETUP) from None
-    typer.echo(f"database {shown(config.database_url)} has version {sql.REVISION}")
+        raise Failed(f"database {public_url(config.database_url)}: {error}", SETUP) from None
+    typer.echo(f"database {public_url(config.database_url)} has version {sql.REVISION}")
     return 0
 
 
 def status(config: Config) -> int:
     """Exit status 8 where an upgrade is needed, or the database is not there."""
-    url = shown(config.database_url)
+    url = public_url(config.database_url)
     try:
         found = asyncio.run(migrating.version(config.database_url))
     except (OSError, ValueError) as error:
@@ -56,7 +56,7 @@ def migrate(source: str, target: str) -> int:
     for finding in copied.findings:
         typer.echo(f"on both sides: {finding}")
     rows = sum(copied.counts.values())
-    typer.echo(f"copied {rows} rows of {len(copied.counts)} tables to {shown(target)}")
+    typer.echo(f"copied {rows} rows of {len(copied.counts)} tables to {public_url(target)}")
     typer.echo(f"compared {copied.sums} sums and all invariants: both sides are equal")
     return 0
 

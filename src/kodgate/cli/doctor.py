@@ -24,7 +24,7 @@ from kodgate.cli.exits import SETUP
 from kodgate.config import Config
 from kodgate.core import tariffs
 from kodgate.engine.clock import DRIFT_MAX_S
-from kodgate.store import Store
+from kodgate.store import Store, public_url
 from kodgate.web import app
 
 DISK_FREE_MIN = 1024**3
@@ -74,7 +74,7 @@ async def _examine(config: Config) -> AsyncIterator[Finding]:
         yield Finding(Grade.FAIL, "database and keys", str(error), "see the text")
         return
     try:
-        yield Finding(Grade.OK, "database", f"{config.database_url}, schema is current")
+        yield Finding(Grade.OK, "database", f"{public_url(config.database_url)}, schema is current")
         yield await _ledger(store)
         yield await _clock(config, store)
         async for finding in _business(store):

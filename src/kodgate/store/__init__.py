@@ -243,7 +243,7 @@ def is_postgres(url: str) -> bool:
     return url.startswith(POSTGRES)
 
 
-def shown(url: str) -> str:
+def public_url(url: str) -> str:
     """A url for people and logs: without its password and options."""
     if not is_postgres(url):
         return url

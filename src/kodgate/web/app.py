@@ -25,7 +25,7 @@ from kodgate.config import Config
 from kodgate.engine import CLOCK_KEY, Engine, crash
 from kodgate.engine.clock import Clock, Sources, restore
 from kodgate.engine.meters import Meters
-from kodgate.store import Store
+from kodgate.store import Store, public_url
 from kodgate.store import open_store as connect
 from kodgate.store.keyring import Keyring
 from kodgate.store.migrating import migrate
@@ -103,7 +103,7 @@ async def open_store(config: Config) -> Store:
         store = connect(config.database_url)
         await store.open()
     except (RuntimeError, ValueError, OSError) as error:
-        raise SetupError(f"database {config.database_url}: {error}") from error
+        raise SetupError(f"database {public_url(config.database_url)}: {error}") from error
     return store
 
 
