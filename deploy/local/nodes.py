@@ -107,6 +107,7 @@ class Nodes:
             "ROLES": roles,
             "HTTP__PORT": str(wire),
             "HTTP__JSON_PORT": "0",
+            "HTTP__ALLOW_PLAIN": "true",  # HAProxy speaks without TLS here
             "METRICS__PORT": str(metrics),
             "LOG__FORMAT": "json",
         }
@@ -158,4 +159,3 @@ class Nodes:
         printed = self.command("account", "create", LOGIN, *options)
         self.secret = printed.partition("http_password: ")[2].split()[0]
         self.command("account", "top-up", LOGIN, BALANCE)
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -14,6 +15,9 @@ from typing import TypeVar
 
 STOP_S = 15.0
 LOOK_S = 0.1
+
+PORTS = range(20_000, 32_000)
+_given: set[int] = set()
 
 Found = TypeVar("Found")
 
@@ -111,10 +115,15 @@ def family(pid: int) -> list[int]:
 
 
 def free_port() -> int:
-    """One that the system chose and that nobody has."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-    return port
+    """One that nobody has and that is given to nobody else: below those that the system gives to
+    connections, so that it stays free until it is used."""
+    for port in random.sample(PORTS, 200):
+        if port in _given:
+            continue
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            _given.add(port)
+            return port
+    raise OSError("no free port")
 
 
 def until(what: str, look: Callable[[], Found | None], seconds: float) -> Found:

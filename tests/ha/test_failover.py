@@ -1,4 +1,4 @@
-"""The leader's machine vanishes under load: what was accepted is there, charged once, final once."""
+"""The leader's machine vanishes under load: what was accepted is there, charged and final once."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ async def _fail_over(site: Site, customers: Customers) -> float:
     await customers.accepts(AFTER_S)
     await asyncio.sleep(WARM_S)
     receiver = _walreceiver(site)
-    receiver_stopped = time.monotonic()
     _signal(receiver, signal.SIGSTOP)
     await asyncio.sleep(LAG_S)
     old = await asyncio.to_thread(cluster.kill_leader)
+    killed_at = time.monotonic()
     _signal(receiver, signal.SIGCONT)
-    assert time.monotonic() - receiver_stopped < 15, "the standby was held for too long"
     await asyncio.to_thread(cluster.await_leader, old)
     old.process.start()
-    taken = await customers.accepts(AFTER_S)
+    await customers.accepts(AFTER_S)
+    taken = time.monotonic() - killed_at
     await asyncio.to_thread(_await_whole, site)
     return taken
 
@@ -77,7 +77,9 @@ async def _run(site: Site, times: int, first: int) -> tuple[Customers, checker.V
         taken = [await _fail_over(site, customers) for _ in range(times)]
     finally:
         await customers.stop()
-    print(f"\naccepting again after {', '.join(f'{s:.1f}' for s in taken)} s; {customers.counted()}")
+    print(
+        f"\naccepting again after {', '.join(f'{s:.1f}' for s in taken)} s; {customers.counted()}"
+    )
     await checker.all_final(site.nodes.database, FINAL_S)
     verdict = await checker.check(site.nodes.database, customers.asked)
     print(f"{verdict.accepted} accepted, {len(verdict.lost)} lost; {verdict.problems}")
