@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import socket
 import time
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from enum import StrEnum
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -22,33 +19,11 @@ from kodgate.channels.smpp.link import BindRefused, probe
 from kodgate.channels.smpp.route import load
 from kodgate.cli.exits import SETUP
 from kodgate.config import Config
-from kodgate.core import tariffs
-from kodgate.engine.clock import DRIFT_MAX_S
 from kodgate.store import Store, public_url
-from kodgate.web import app
+from kodgate.web import app, findings
+from kodgate.web.findings import Finding, Grade
 
-DISK_FREE_MIN = 1024**3
 PROBE_S = 6.0
-
-
-class Grade(StrEnum):
-    OK = "OK"
-    WARN = "WARN"
-    FAIL = "FAIL"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line: what was looked at, what was found, what to do."""
-
-    grade: Grade
-    what: str
-    found: str
-    fix: str = ""
-
-    def __str__(self) -> str:
-        fix = f"\n      fix: {self.fix}" if self.fix else ""
-        return f"{self.grade:<4}  {self.what}: {self.found}{fix}"
 
 
 def main(config: Config) -> int:
@@ -65,7 +40,7 @@ async def _main(config: Config) -> int:
 
 
 async def _examine(config: Config) -> AsyncIterator[Finding]:
-    yield _disk(config)
+    yield findings.disk(config.data)
     try:
         app.open_keyring(config)
         yield Finding(Grade.OK, "keys", str(config.keys_folder))
@@ -75,10 +50,11 @@ async def _examine(config: Config) -> AsyncIterator[Finding]:
         return
     try:
         yield Finding(Grade.OK, "database", f"{public_url(config.database_url)}, schema is current")
-        yield await _ledger(store)
-        yield await _clock(config, store)
-        async for finding in _business(store):
-            yield finding
+        yield findings.ledger(await store.verify())
+        yield findings.drift(await app.open_clock(config, store))
+        now = int(time.time() * 1000)
+        for found in findings.business(await store.accounts(), await store.tariffs(), now):
+            yield found
         for name, host, port in _listeners(config):
             yield _port(name, host, port)
         yield await _telegram(config)
@@ -87,53 +63,6 @@ async def _examine(config: Config) -> AsyncIterator[Finding]:
             yield finding
     finally:
         await store.close()
-
-
-def _disk(config: Config) -> Finding:
-    folder = config.data if config.data.exists() else config.data.resolve().parent
-    free = shutil.disk_usage(folder).free
-    found = f"{free / 1024**3:.1f} GiB free at {folder}"
-    if free < DISK_FREE_MIN:
-        return Finding(Grade.WARN, "disk", found, "make room: a full disk stops accepting")
-    return Finding(Grade.OK, "disk", found)
-
-
-async def _ledger(store: Store) -> Finding:
-    problems = await store.verify()
-    if problems:
-        return Finding(Grade.FAIL, "ledger", problems[0], "stop the gateway and report this")
-    return Finding(Grade.OK, "ledger", "every sum agrees")
-
-
-async def _clock(config: Config, store: Store) -> Finding:
-    clock = await app.open_clock(config, store)
-    ahead_s = clock.now() / 1000 - time.time()
-    if config.time_scale == 1 and abs(ahead_s) > DRIFT_MAX_S:
-        return Finding(
-            Grade.WARN,
-            "clock",
-            f"the gateway's clock is {ahead_s:+.0f} s from the wall clock",
-            "set the machine's clock (NTP); then start once with trust_wall_clock = true."
-            " Data of a time-scaled demo stays ahead",
-        )
-    return Finding(Grade.OK, "clock", f"{ahead_s:+.1f} s from the wall clock")
-
-
-async def _business(store: Store) -> AsyncIterator[Finding]:
-    accounts = await store.accounts()
-    if not accounts:
-        yield Finding(Grade.WARN, "accounts", "none", "kodgate account create LOGIN")
-    else:
-        yield Finding(Grade.OK, "accounts", str(len(accounts)))
-    names = {account.tariff for account in accounts}
-    versions = await store.tariffs()
-    now = int(time.time() * 1000)
-    missing = sorted(name for name in names if tariffs.current(versions, name, now) is None)
-    if missing:
-        fix = f"kodgate tariff import FILE --name {missing[0]}"
-        yield Finding(Grade.FAIL, "tariffs", f"none in force: {', '.join(missing)}", fix)
-    else:
-        yield Finding(Grade.OK, "tariffs", f"{len({v.name for v in versions})} in force")
 
 
 def _listeners(config: Config) -> list[tuple[str, str, int]]:

@@ -1,0 +1,84 @@
+"""What a working gateway needs, each with a way to mend it: for `doctor` and the console."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from kodgate.core import tariffs
+from kodgate.core.accounts import Account
+from kodgate.core.tariffs import Tariff
+from kodgate.engine.clock import DRIFT_MAX_S, Clock
+
+DISK_FREE_MIN = 1024**3
+
+
+class Grade(StrEnum):
+    OK = "OK"
+    WARN = "WARN"
+    FAIL = "FAIL"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line: what was looked at, what was found, what to do."""
+
+    grade: Grade
+    what: str
+    found: str
+    fix: str = ""
+
+    def __str__(self) -> str:
+        fix = f"\n      fix: {self.fix}" if self.fix else ""
+        return f"{self.grade:<4}  {self.what}: {self.found}{fix}"
+
+
+def disk(folder: Path) -> Finding:
+    """Of the data folder, or of the one above it where it is not there yet."""
+    place = folder if folder.exists() else folder.resolve().parent
+    free = shutil.disk_usage(place).free
+    found = f"{free / 1024**3:.1f} GiB free at {place}"
+    if free < DISK_FREE_MIN:
+        return Finding(Grade.WARN, "disk", found, "make room: a full disk stops accepting")
+    return Finding(Grade.OK, "disk", found)
+
+
+def ledger(problems: Sequence[str]) -> Finding:
+    """`problems`: what `Store.verify` found."""
+    if problems:
+        return Finding(Grade.FAIL, "ledger", problems[0], "stop the gateway and report this")
+    return Finding(Grade.OK, "ledger", "every sum agrees")
+
+
+def drift(clock: Clock) -> Finding:
+    """The gateway's clock beside the wall clock; a scaled one is meant to be ahead."""
+    ahead_s = clock.now() / 1000 - time.time()
+    if clock.scale == 1 and abs(ahead_s) > DRIFT_MAX_S:
+        return Finding(
+            Grade.WARN,
+            "clock",
+            f"the gateway's clock is {ahead_s:+.0f} s from the wall clock",
+            "set the machine's clock (NTP); then start once with trust_wall_clock = true."
+            " Data of a time-scaled demo stays ahead",
+        )
+    return Finding(Grade.OK, "clock", f"{ahead_s:+.1f} s from the wall clock")
+
+
+def business(accounts: Sequence[Account], versions: Sequence[Tariff], now: int) -> list[Finding]:
+    """Whether anybody may send, and whether every account has prices. `now`: business ms."""
+    found = [Finding(Grade.OK, "accounts", str(len(accounts)))]
+    if not accounts:
+        found = [Finding(Grade.WARN, "accounts", "none", "kodgate account create LOGIN")]
+    names = {account.tariff for account in accounts}
+    missing = sorted(name for name in names if tariffs.current(versions, name, now) is None)
+    if missing:
+        fix = f"kodgate tariff import FILE --name {missing[0]}"
+        found.append(Finding(Grade.FAIL, "tariffs", f"none in force: {', '.join(missing)}", fix))
+    else:
+        known = len({version.name for version in versions})
+        found.append(Finding(Grade.OK, "tariffs", f"{known} in force"))
+    return found
