@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from starlette.responses import RedirectResponse, Response
 
-from kodgate.web.cabinet.console import account, accounts, channels, now
+from kodgate.web.cabinet.console import (
+    account,
+    accounts,
+    audit,
+    channels,
+    ledger,
+    now,
+    providers,
+    queue,
+    system,
+    tariffs,
+)
 from kodgate.web.cabinet.console.desk import Console, Facts, desk, look
 from kodgate.web.cabinet.pages import sign_in
 from kodgate.web.cabinet.site import Site
@@ -25,6 +36,12 @@ PAGES = (
     *channels.PAGES,
     *accounts.PAGES,
     *account.PAGES,
+    *queue.PAGES,
+    *tariffs.PAGES,
+    *ledger.PAGES,
+    *providers.PAGES,
+    *audit.PAGES,
+    *system.PAGES,
 )
 
 
