@@ -36,8 +36,9 @@ TICK_S = 0.2
 REST_S = 1.0
 """Between two tries while the database, or a rule, says no; real time."""
 
-RECORD_AGAIN_S = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
-"""Pauses before a provider's answer is recorded anew; all of them within the lease."""
+RECORD_AGAIN_S = (0.2, 0.5, *(1.0,) * 27)
+"""Pauses before a provider's answer is recorded anew: short ones, up to the lease's end. A database
+fails over in some 20 s; what is not on record soon after leaves once more."""
 
 LOOPS_END_S = 0.5
 """At a stop: for the claim or look that is just being taken."""
