@@ -6,7 +6,7 @@ same transaction (D3). The explorer in the tests walks every interleaving of exa
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 from kodgate.core import cascade, ledger
@@ -24,6 +24,7 @@ from kodgate.core.types import (
     State,
     Task,
     Transfer,
+    changed,
 )
 
 GRACE_MS = 2_000
@@ -82,7 +83,8 @@ def new_message(plan: Plan, num: int, at: int) -> Message:
 
 def _timed(message: Message) -> Message:
     """An open message with the instant of its decision brought up to date."""
-    return replace(message, decide_at=decide_at(message))
+    at = decide_at(message)
+    return message if at == message.decide_at else changed(message, decide_at=at)
 
 
 def _claims_end(message: Message) -> int:
@@ -114,9 +116,9 @@ def claim(
     if capped or packet.answered_at is not None:
         polled = capped and message.settles_at is not None
         task, due_at = (Task.POLL, at) if polled else (None, None)
-        life.put(_timed(replace(message, task=task, due_at=due_at, lease_until=None)))
+        life.put(_timed(changed(message, task=task, due_at=due_at, lease_until=None)))
         return life.change(), False
-    taken = replace(
+    taken = changed(
         message,
         attempts=message.attempts + 1,
         epoch=message.epoch + 1,
@@ -160,10 +162,10 @@ def confirm(
         return life.change(), Verdict.USED
     if packet.confirm_tries >= CONFIRM_TRIES_MAX:
         return life.change(), Verdict.EXHAUSTED
-    life.packet = replace(packet, confirm_tries=packet.confirm_tries + 1)
+    life.packet = changed(packet, confirm_tries=packet.confirm_tries + 1)
     if not right:
         return life.change(), Verdict.WRONG
-    life.packet = replace(life.packet, confirmed_at=at, answered_at=life.packet.answered_at or at)
+    life.packet = changed(life.packet, confirmed_at=at, answered_at=life.packet.answered_at or at)
     newest = life.newest
     if newest.state.is_final:
         life.note(newest.num, "confirmed_late")
@@ -191,10 +193,11 @@ class _Life:
         self._notes: list[Note] = []
 
     def change(self) -> Change:
-        changed = (m for num, m in self._messages.items() if m != self._before.get(num))
+        before = self._before
+        news = [m for num, m in self._messages.items() if m is not before.get(num)]
         return Change(
             packet=self.packet,
-            messages=tuple(changed),
+            messages=tuple(m for m in news if m != before.get(m.num)),
             transfers=tuple(self._transfers),
             held_delta=self.packet.held - self._held_before,
             aliases=tuple(self._aliases),
@@ -227,7 +230,7 @@ class _Life:
         ending = self._apply_events(message, seen, stale=stale)
         if ending.state is not message.state:
             self.note(num, ending.state.value)
-        message = replace(message, state=ending.state)
+            message = changed(message, state=ending.state)
         if ending.state.is_final:
             self._end(message, ending, seen)
             return
@@ -244,17 +247,17 @@ class _Life:
             seen.source == "poll" or seen.poll_at is not None
         ):
             task = None if seen.poll_at is None else Task.POLL
-            message = replace(message, due_at=seen.poll_at, task=task)
+            message = changed(message, due_at=seen.poll_at, task=task)
         message = self._correct(message, seen)
         arrived = message.delivered_at is None and not _ARRIVED.isdisjoint(seen.events)
         if message.state is not State.CONFIRMED and (arrived or self._is_first_answer(num, seen)):
             self.note(num, "late")
-        self.put(replace(message, delivered_at=seen.at) if arrived else message)
+        self.put(changed(message, delivered_at=seen.at) if arrived else message)
 
     def answer(self, num: int, seen: Observation) -> None:
         """The person has the code: from now on no later message is begun or repeated."""
         if self._is_first_answer(num, seen):
-            self.packet = replace(self.packet, answered_at=seen.at)
+            self.packet = changed(self.packet, answered_at=seen.at)
 
     def _is_first_answer(self, num: int, seen: Observation) -> bool:
         success = self.packet.plan[num - 1].success
@@ -269,7 +272,7 @@ class _Life:
             return False
         self.note(newest.num, "cancelled")
         ending = _Ending(State.FAILED, Reason.CANCELLED)
-        self._end(replace(newest, state=ending.state), ending, Observation(at=at, source="cancel"))
+        self._end(changed(newest, state=ending.state), ending, Observation(at=at, source="cancel"))
         return True
 
     def _learn_provider_id(self, message: Message, seen: Observation, *, stale: bool) -> Message:
@@ -281,7 +284,7 @@ class _Life:
         beside = old if replaces else new
         if beside is not None:
             self._aliases.append(Alias(num=message.num, provider_id=beside))
-        return replace(message, provider_id=new) if replaces else message
+        return changed(message, provider_id=new) if replaces else message
 
     def _reschedule(self, message: Message, seen: Observation) -> Message:
         """What the holder of the claim, or a look, says of the next step of an open message."""
@@ -296,13 +299,13 @@ class _Life:
         if seen.epoch is None and message.lease_until is not None:
             return message  # whoever holds the claim says what comes next
         if seen.epoch is not None:
-            message = replace(message, lease_until=None, due_at=None, task=None)
+            message = changed(message, lease_until=None, due_at=None, task=None)
         if seen.retry_at is not None:
-            return replace(message, due_at=seen.retry_at, task=Task.SEND)
+            return changed(message, due_at=seen.retry_at, task=Task.SEND)
         if seen.poll_at is not None:
-            return replace(message, due_at=seen.poll_at, task=Task.POLL)
+            return changed(message, due_at=seen.poll_at, task=Task.POLL)
         if seen.source == "poll":
-            return replace(message, due_at=None, task=None)
+            return changed(message, due_at=None, task=None)
         return message
 
     def _apply_events(self, message: Message, seen: Observation, *, stale: bool) -> _Ending:
@@ -314,7 +317,7 @@ class _Life:
             if stale and event not in _EVIDENCE:
                 continue
             deadline = event is Event.TIMED_OUT and seen.source == "deadline"
-            if deadline and decide_at(replace(message, state=state)) > seen.at:
+            if deadline and decide_at(changed(message, state=state)) > seen.at:
                 continue
             state, reason = cascade.step(state, event, success, attempted=message.attempts > 0)
             if event is Event.REJECTED and reason is not None and seen.reason in _REFINED:
@@ -325,14 +328,14 @@ class _Life:
         """A message's end, its refund, the next step and the hold: one decision (D3)."""
         done = ending.state is State.CONFIRMED
         if message.delivered_at is None and not _ARRIVED.isdisjoint(seen.events):
-            message = replace(message, delivered_at=seen.at)
+            message = changed(message, delivered_at=seen.at)
         refund = self.packet.plan[message.num - 1].refund
         refunded = ending.reason is not None and cascade.is_refunded(refund, ending.reason)
         if refunded:
             self._transfers.append(ledger.refund(self.packet.account_id, message))
         poll = None if done else seen.poll_at
         self.put(
-            replace(
+            changed(
                 message,
                 reason=ending.reason,
                 refunded=refunded,
@@ -343,7 +346,8 @@ class _Life:
                 task=None if poll is None else Task.POLL,
             )
         )
-        self.packet = replace(self.packet, held=0)
+        if self.packet.held:
+            self.packet = changed(self.packet, held=0)
         if not done and ending.reason is not Reason.CANCELLED:
             self._fall_back(message.num + 1, seen.at)
 
@@ -356,7 +360,7 @@ class _Life:
         self.note(num, "fallback")
         self._transfers.append(ledger.charge(self.packet.account_id, message))
         held = ledger.hold(plan, num - 1, reserve=self.packet.reserve)
-        self.packet = replace(self.packet, held=held)
+        self.packet = changed(self.packet, held=held)
 
     def _correct(self, message: Message, seen: Observation) -> Message:
         """The first final receipt within 72 h of an end `unknown` changes what is reported (D2)."""
@@ -369,7 +373,7 @@ class _Life:
         if event is None:
             return message
         self.note(message.num, "corrected")
-        return replace(message, corrected=event, corrected_at=seen.at)
+        return changed(message, corrected=event, corrected_at=seen.at)
 
     def _final_word(self, num: int, seen: Observation) -> Event | None:
         """The event of a report that would have ended the message, had it come in time."""
@@ -391,7 +395,7 @@ def _settling(message: Message, seen: Observation) -> Message:
     """The provider's own end: the latest of several sends counts (D9)."""
     if seen.settles_at is None:
         return message
-    return replace(message, settles_at=max(message.settles_at or 0, seen.settles_at))
+    return changed(message, settles_at=max(message.settles_at or 0, seen.settles_at))
 
 
 def _given_back(message: Message, later_at: int) -> Message:
@@ -402,7 +406,7 @@ def _given_back(message: Message, later_at: int) -> Message:
     if message.lease_until is None:
         return message
     attempts = message.attempts - 1
-    return replace(
+    return changed(
         message,
         attempts=attempts,
         settles_at=message.settles_at if attempts else None,
@@ -415,8 +419,8 @@ def _given_back(message: Message, later_at: int) -> Message:
 def _await_news(message: Message, seen: Observation) -> Message:
     """A message that a provider has: no claim any more, only looks."""
     if message.delivered_at is None and Event.DELIVERED in seen.events:
-        message = replace(message, delivered_at=seen.at)
+        message = changed(message, delivered_at=seen.at)
     if message.task is Task.SEND:
         task = None if seen.poll_at is None else Task.POLL
-        message = replace(message, task=task, due_at=seen.poll_at)
-    return replace(message, lease_until=None)
+        message = changed(message, task=task, due_at=seen.poll_at)
+    return message if message.lease_until is None else changed(message, lease_until=None)

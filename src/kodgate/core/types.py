@@ -6,8 +6,32 @@ business clock; durations (`..._s`) are seconds; money is in integer 1/10,000 of
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
+from functools import cache
+from operator import attrgetter
+from typing import Any, TypeVar
+
+Value = TypeVar("Value")
+
+
+def changed(value: Value, /, **news: Any) -> Value:
+    """The value with some fields different: `dataclasses.replace` in half the time, for slotted
+    classes whose `__init__` only stores. Raises AttributeError for a field that is not there."""
+    kind: Any = type(value)
+    read, writers = _slots(kind)
+    copy: Value = object.__new__(kind)
+    for write, old in zip(writers, read(value), strict=True):
+        write(copy, old)
+    for name, new in news.items():
+        object.__setattr__(copy, name, new)
+    return copy
+
+
+@cache
+def _slots(kind: Any) -> tuple[Any, tuple[Any, ...]]:
+    names = [field.name for field in fields(kind)]
+    return attrgetter(*names), tuple(getattr(kind, name).__set__ for name in names)
 
 
 class State(StrEnum):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from kodgate.core import life
 from kodgate.core.life import Verdict
-from kodgate.core.types import Alias, Change, Message, Observation, State, Task, Transfer
+from kodgate.core.types import Alias, Change, Message, Observation, State, Task, Transfer, changed
 from kodgate.store import Claimed, PacketRow, Recorded, rows
 from kodgate.store.placing import transfer_row
 
@@ -187,10 +187,10 @@ class Unit:
 
     def free(self, message_id: int) -> None:
         """Ends the lease of a worker that is gone; the attempt stays on record."""
-        message = replace(self.message(message_id), lease_until=None)
+        message = changed(self.message(message_id), lease_until=None)
         if message.due_at is not None:
-            message = replace(message, due_at=message.created_at)
-        message = replace(message, decide_at=life.decide_at(message))
+            message = changed(message, due_at=message.created_at)
+        message = changed(message, decide_at=life.decide_at(message))
         row = self.row(message_id)
         self._apply(
             row,
@@ -248,16 +248,18 @@ class Unit:
             messages[message.num] = message
         ordered = tuple(messages[n] for n in sorted(messages))
         if change.messages or change.packet != row.packet:
-            self.loaded.packets[row.packet.id] = replace(
+            self.loaded.packets[row.packet.id] = changed(
                 row, packet=change.packet, messages=ordered
             )
-            self.writes.packets.add(row.packet.id)
+            ended = rows.final_at(ordered) != rows.final_at(row.messages)
+            if ended or change.packet != row.packet:
+                self.writes.packets.add(row.packet.id)
         self._pay(change, messages, seen.at)
         self._tell(change, seen, num)
         return [note.word for note in change.notes], woken
 
     def _create(self, message: Message, packet_id: int) -> Message:
-        message = replace(message, id=next(self.loaded.message_ids))
+        message = changed(message, id=next(self.loaded.message_ids))
         assert message.id is not None
         self.loaded.packet_of[message.id] = packet_id
         self.loaded.nodes[message.id] = None
