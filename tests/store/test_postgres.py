@@ -273,6 +273,30 @@ async def test_a_commit_that_no_standby_has_confirmed_is_in_doubt(
     assert await store.verify() == []
 
 
+async def test_a_repeat_is_not_told_of_a_packet_that_no_standby_has(
+    cluster: Cluster, store: PostgresStore, url: str
+) -> None:
+    cluster.needs_own()
+    alice = await account(store)
+    await place(store, order(alice))  # the block of ids is there
+    asked = order(alice, user_message_id="m1", unique_days=1)
+    await asyncio.to_thread(cluster.set, "synchronous_standby_names", "nobody")
+    try:
+        waiting = asyncio.create_task(store.accept([asked]))
+        await signal_all(url, "pg_cancel_backend", "commit")
+        with pytest.raises(InDoubt):
+            await waiting
+        repeat = asyncio.create_task(store.accept([asked]))
+        await backends(url, "commit")
+        await asyncio.sleep(0.2)
+        assert not repeat.done()
+    finally:
+        await asyncio.to_thread(cluster.set, "synchronous_standby_names", "")
+    (refused,) = await repeat
+    assert isinstance(refused, NotPlaced)
+    assert (refused.error, refused.packet_id is not None) == ("DUPLICATE", True)
+
+
 async def test_a_caller_that_goes_away_does_not_cancel_a_commit(
     cluster: Cluster, store: PostgresStore, url: str
 ) -> None:
