@@ -163,8 +163,9 @@ async def test_a_channel_that_fails_unforeseen_is_asked_again_after_its_lease(
 
 
 @pytest.mark.parametrize("error", [Unavailable("disk full"), InDoubt("io")])
-async def test_the_answer_to_a_send_is_recorded_when_the_database_is_back(
-    tmp_path: Path, error: Exception
+@pytest.mark.parametrize("source", ["prepare", "send"])
+async def test_a_fact_of_an_attempt_is_recorded_when_the_database_is_back(
+    tmp_path: Path, error: Exception, source: str
 ) -> None:
     ailing: list[Ailing] = []
 
@@ -173,9 +174,16 @@ async def test_the_answer_to_a_send_is_recorded_when_the_database_is_back(
         return ailing[0]
 
     def is_answer(items: Sequence[Observation]) -> bool:
-        return any(seen.source == "send" for seen in items)
+        return any(seen.source == source for seen in items)
 
     async with house(tmp_path, wrap=wrap) as home:
+
+        async def prepare_and_send(delivery: Delivery, journal: Journal) -> Observation:
+            if await journal.prepared(provider_id="tg", settles_at=home.clock.now() + 30_000):
+                return home.telegram.said(delivery, Event.ACCEPTED)
+            return home.telegram.said(delivery, later_at=home.clock.now())
+
+        home.telegram.answer = prepare_and_send
         ailing[0].only = is_answer
         ailing[0].plan("record", error, error)
         sent = await home.send()

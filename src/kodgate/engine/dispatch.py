@@ -40,6 +40,9 @@ RECORD_AGAIN_S = (0.2, 0.5, *(1.0,) * 27)
 """Pauses before a provider's answer is recorded anew: short ones, up to the lease's end. A database
 fails over in some 20 s; what is not on record soon after leaves once more."""
 
+JOURNAL_AGAIN_S = (0.2, 0.5, 1.0, 2.0, 4.0)
+"""Likewise for what is recorded in the middle of an attempt, whose lease must last for the rest."""
+
 LOOPS_END_S = 0.5
 """At a stop: for the claim or look that is just being taken."""
 
@@ -185,7 +188,7 @@ class Dispatcher:
                 settings = await self._settings_of(claim.row.packet.account_id)
                 delivery = self._views.delivery(claim.row, message, settings)
                 journal = _Journal(
-                    self._record, self._clock, channel.name, delivery, message, asked_s
+                    self._record_midway, self._clock, channel.name, delivery, message, asked_s
                 )
             finally:  # from here on the channel counts it itself
                 self._starting[channel.name] -= 1
@@ -206,18 +209,23 @@ class Dispatcher:
         recorded = await self._advance(seen)
         return recorded.may_go_on
 
-    async def _record_surely(self, seen: Observation) -> None:
-        """A provider answers a send once: without its answer the code would leave again."""
-        for pause_s in RECORD_AGAIN_S:
+    async def _record_midway(self, seen: Observation) -> bool:
+        return await self._record_surely(seen, JOURNAL_AGAIN_S)
+
+    async def _record_surely(
+        self, seen: Observation, pauses_s: tuple[float, ...] = RECORD_AGAIN_S
+    ) -> bool:
+        """A provider answers a call once: without its answer the code would leave again, or wait
+        for the lease's end. Raises Unavailable or InDoubt where the database stays away."""
+        for pause_s in pauses_s:
             try:
-                await self._record(seen)
-                return
+                return await self._record(seen)
             except (Unavailable, InDoubt) as error:
                 log.warning(
                     "record_waits", action="send", message_id=seen.message_id, error=str(error)
                 )
             await asyncio.sleep(pause_s)
-        await self._record(seen)
+        return await self._record(seen)
 
     async def _watch(self) -> None:
         """Polls and deadlines, deadlines first."""
