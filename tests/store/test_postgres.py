@@ -276,6 +276,8 @@ async def test_a_commit_that_no_standby_has_confirmed_is_in_doubt(
 async def test_a_repeat_is_not_told_of_a_packet_that_no_standby_has(
     cluster: Cluster, store: PostgresStore, url: str
 ) -> None:
+    """It may be here alone, and who repeats takes our answer for a yes (G-5). To lock the account's
+    row is to write, so that this commit waits too."""
     cluster.needs_own()
     alice = await account(store)
     await place(store, order(alice))  # the block of ids is there

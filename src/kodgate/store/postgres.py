@@ -39,9 +39,6 @@ VERSION_MIN = 14
 DURABLE = {"synchronous_commit": "on", "fsync": "on", "full_page_writes": "on"}
 """A server that has other values is refused."""
 
-WRITE = "select pg_logical_emit_message(true, 'kodgate', '')"
-"""Makes a commit wait for the standby although no row was changed."""
-
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
@@ -143,13 +140,10 @@ class PostgresStore(CommonStore):
         task.add_done_callback(self._under_way.discard)
         return await asyncio.shield(task)
 
-    async def _place(
+    def _place(
         self, connection: Connection, orders: Sequence[Order]
-    ) -> list[Placed | NotPlaced]:
-        answers = await run(connection, batches.place(orders, self._stopped), self._ids)
-        if _only_repeats(answers):
-            await connection.execute(WRITE)
-        return answers
+    ) -> Awaitable[list[Placed | NotPlaced]]:
+        return run(connection, batches.place(orders, self._stopped), self._ids)
 
     def _advance(
         self, connection: Connection, observations: Sequence[Observation]
@@ -172,14 +166,6 @@ class PostgresStore(CommonStore):
             type(error).__name__,
         )
         return FAULTY if message_id is not None else UNMATCHED
-
-
-def _only_repeats(answers: Sequence[Placed | NotPlaced]) -> bool:
-    """Whether a first packet is told and nothing is stored beside it: that packet may be one whose
-    commit was cut off, here alone, and who repeats takes our answer for a yes (G-5)."""
-    if any(isinstance(answer, Placed) for answer in answers):
-        return False
-    return any(isinstance(one, NotPlaced) and one.packet_id is not None for one in answers)
 
 
 async def _not_placed(_connection: Connection, order: Order, error: Exception) -> NotPlaced:
