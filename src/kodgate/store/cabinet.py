@@ -22,6 +22,10 @@ AUDIT_TRIES = 20
 CHANNELS = ("telegram", "sms")
 """Whose provider ids one search box finds."""
 
+RARE_KINDS = ("topup", "adjustment")
+RARE = "kind in ('topup', 'adjustment')"
+"""Said in full: only so a database sees that its index of rare kinds will do."""
+
 NO_HASH = bytes(32)
 """What the first row of the audit trail follows."""
 
@@ -104,19 +108,6 @@ class Filter:
     """Of the newest message."""
     before_id: int | None = None
     """The page after this packet."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
-    """Messages of one kind in a period, of live packets only."""
-
-    num: int
-    channel: str
-    state: str
-    arrived: bool
-    count: int
-    charged: int
-    refunded: int
 
 
 _USER = (
@@ -365,28 +356,6 @@ class CabinetStore:
                 messages[row[1]].append(rows.message_of(row))
         return [rows.packet_of(row, messages[row[0]]) for row in packets]
 
-    async def tallies(self, account_id: int, *, since: int, until: int) -> list[Tally]:
-        query = (
-            "select m.num, m.channel, m.state,"
-            " case when m.delivered_at is null and m.state <> 'confirmed' then 0 else 1 end,"
-            " count(*), sum(m.price), sum(m.price * m.refunded)"
-            " from packet p join message m on m.packet_id = p.id"
-            " where p.account_id = ? and p.created_at >= ? and p.created_at < ? and p.test = 0"
-            " group by 1, 2, 3, 4"
-        )
-        return [
-            Tally(
-                num=row[0],
-                channel=row[1],
-                state=row[2],
-                arrived=bool(row[3]),
-                count=row[4],
-                charged=int(row[5]),
-                refunded=int(row[6]),
-            )
-            for row in await self._tables.fetch(query, account_id, since, until)
-        ]
-
     async def arrivals(
         self, account_id: int, *, since: int, until: int, limit: int
     ) -> list[tuple[str, int]]:
@@ -399,34 +368,6 @@ class CabinetStore:
         )
         found = await self._tables.fetch(query, account_id, since, until, limit)
         return [(row[0], row[1]) for row in found]
-
-    async def per_bucket(
-        self, account_id: int, *, since: int, until: int, bucket_ms: int
-    ) -> list[tuple[int, str, int]]:
-        """(start of bucket, channel, messages created in it)."""
-        query = (
-            "select m.created_at / ?, m.channel, count(*)"
-            " from packet p join message m on m.packet_id = p.id"
-            " where p.account_id = ? and p.created_at >= ? and p.created_at < ? and p.test = 0"
-            " group by 1, 2 order by 1, 2"
-        )
-        found = await self._tables.fetch(query, bucket_ms, account_id, since, until)
-        return [(row[0] * bucket_ms, row[1], row[2]) for row in found]
-
-    async def by_zone(
-        self, account_id: int, *, since: int, until: int
-    ) -> list[tuple[int, str, int, int, int]]:
-        """(zone, channel, messages, confirmed, cost after refunds)."""
-        query = (
-            "select p.zone, m.channel, count(*),"
-            " sum(case when m.state = 'confirmed' then 1 else 0 end),"
-            " sum(m.price * (1 - m.refunded))"
-            " from packet p join message m on m.packet_id = p.id"
-            " where p.account_id = ? and p.created_at >= ? and p.created_at < ? and p.test = 0"
-            " group by 1, 2 order by 1, 2"
-        )
-        found = await self._tables.fetch(query, account_id, since, until)
-        return [(row[0], row[1], row[2], int(row[3]), int(row[4])) for row in found]
 
     # Money
 
@@ -457,24 +398,13 @@ class CabinetStore:
             ("kind = ?", kind),
             ("id < ?", before_id),
         )
+        rare = f" and {RARE}" if kind in RARE_KINDS else ""
         query = (
-            f"select {rows.LEDGER} from transfer{where} and balance_after is not null"
+            f"select {rows.LEDGER} from transfer{where} and balance_after is not null{rare}"
             " order by id desc limit ?"
         )
         found = await self._tables.fetch(query, *line, limit)
         return [rows.ledger_of(row) for row in found]
-
-    async def totals(
-        self, account_id: int, *, since: int | None, until: int | None
-    ) -> dict[str, tuple[int, int]]:
-        """Kind -> (how many, what they did to the balance)."""
-        where, line = _where(("account_id = ?", account_id), ("at >= ?", since), ("at < ?", until))
-        query = (
-            f"select kind, count(*), sum(customer) from transfer{where}"
-            " and balance_after is not null group by kind"
-        )
-        found = await self._tables.fetch(query, *line)
-        return {row[0]: (row[1], int(row[2])) for row in found}
 
 
 def _where(*conditions: tuple[str, Any]) -> tuple[str, list[Any]]:

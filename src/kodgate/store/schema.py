@@ -245,6 +245,7 @@ transfer = _table(
     _check("balance_after", "customer = 0 or balance_after is not null"),
     UniqueConstraint("message_id", "kind", "attempt"),
     Index(None, "account_id", "id", **_where("balance_after is not null")),
+    Index(None, "account_id", "kind", "id", **_where("kind in ('topup', 'adjustment')")),
 )
 
 event = _table(
@@ -348,4 +349,38 @@ audit = _table(
     _text("ip"),
     _blob("hash"),  # over this row and the hash before it
     Index(None, "account_id", "id"),
+)
+
+# What came of the messages, by the hour in which their packets were accepted (store/sums.py).
+hour_message = _table(
+    "hour_message",
+    _int("account_id", ForeignKey("account.id"), primary_key=True),
+    _int("hour", primary_key=True),
+    _int("zone", primary_key=True),
+    _text("channel", primary_key=True),
+    _int("num", primary_key=True),
+    _text("state", primary_key=True),
+    _int("arrived", primary_key=True),
+    _int("count"),
+    _int("charged"),
+    _int("refunded"),
+)
+
+hour_arrival = _table(
+    "hour_arrival",
+    _int("account_id", ForeignKey("account.id"), primary_key=True),
+    _int("hour", primary_key=True),
+    _text("channel", primary_key=True),
+    _int("ms", primary_key=True),  # the class that the time to arrival falls into
+    _int("count"),
+)
+
+hour_transfer = _table(
+    "hour_transfer",
+    _int("account_id", ForeignKey("account.id"), primary_key=True),
+    _int("hour", primary_key=True),
+    _text("kind", primary_key=True),
+    _int("count"),
+    _int("amount"),
+    _int("last_id"),
 )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from kodgate.store import rows
 
-REVISION = "0003"
+REVISION = "0004"
 """The newest migration; a store refuses a database of another one."""
 
 

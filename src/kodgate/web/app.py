@@ -47,6 +47,7 @@ from kodgate.web.pulse import Pulse
 from kodgate.web.requirements import Limits
 from kodgate.web.roles import Roles, chosen
 from kodgate.web.server import HttpServer, bind, tls_context
+from kodgate.web.summing import Summing
 
 log = structlog.get_logger()
 
@@ -148,6 +149,7 @@ class Gateway:
         self._inbox: Inbox | None = None
         self._engine: Engine | None = None
         self._pulse: Pulse | None = None
+        self._summing: Summing | None = None
 
     @property
     def engine(self) -> Engine:
@@ -185,6 +187,9 @@ class Gateway:
         await self._engine.start()
         self._pulse = Pulse(self._store, node=node, version=__version__, sends=duties.sends)
         self._pulse.start()
+        if self._roles.pages:
+            self._summing = Summing(self._store, now=clock.now)
+            self._summing.start()
         await self._listen(sockets)
         tuning.settle()
 
@@ -210,6 +215,8 @@ class Gateway:
             await self._inbox.close()
         if self._pulse is not None:
             await self._pulse.stop()
+        if self._summing is not None:
+            await self._summing.stop()
         if self._engine is not None:
             await self._engine.stop()
         if self._owns_store and self._store is not None:
@@ -313,7 +320,7 @@ class Gateway:
         config = self._config
         return Facts(
             version=__version__,
-            database=without_password(config.database_url),
+            database=public_url(config.database_url),
             data=config.data,
             roles=self._roles.names,
             settings=tuple(shown(config)),

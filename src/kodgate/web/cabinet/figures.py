@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 
-from kodgate.store.cabinet import Tally
+from kodgate.store.sums import Sum
 
 PERIODS = {"1h": 3_600_000, "24h": 86_400_000, "7d": 7 * 86_400_000, "30d": 30 * 86_400_000}
 PERIOD = "24h"
@@ -39,28 +40,30 @@ class Funnel:
         return self.charged - self.refunds
 
 
-def funnel(tallies: Iterable[Tally]) -> Funnel:
-    rows = list(tallies)
+def funnel(sums: Iterable[Sum]) -> Funnel:
+    told: Counter[str] = Counter()
+    for row in sums:
+        for name in _belongs_to(row):
+            told[name] += row.total
+        told["refunds"] += row.refunded
+        told["charged"] += row.charged
+    names = (field.name for field in fields(Funnel))
+    return Funnel(**{name: told[name] for name in names})
 
-    def count(**wanted: object) -> int:
-        return sum(
-            row.count
-            for row in rows
-            if all(getattr(row, name) == value for name, value in wanted.items())
-        )
 
-    return Funnel(
-        accepted=count(num=1),
-        telegram=count(channel="telegram"),
-        telegram_delivered=count(channel="telegram", arrived=True),
-        telegram_read=count(channel="telegram", state="confirmed"),
-        sms=count(channel="sms"),
-        sms_delivered=count(channel="sms", state="confirmed"),
-        confirmed=count(state="confirmed"),
-        open=sum(count(state=state) for state in OPEN),
-        refunds=sum(row.refunded for row in rows),
-        charged=sum(row.charged for row in rows),
-    )
+def _belongs_to(row: Sum) -> Iterator[str]:
+    """The figures of the funnel that a message counts in."""
+    if row.num == 1:
+        yield "accepted"
+    if row.channel in ("telegram", "sms"):
+        yield row.channel
+    if row.channel == "telegram" and row.arrived:
+        yield "telegram_delivered"
+    if row.state == "confirmed":
+        yield "confirmed"
+        yield "telegram_read" if row.channel == "telegram" else "sms_delivered"
+    elif row.state in OPEN:
+        yield "open"
 
 
 def percentile(values: Sequence[int], share: float) -> int | None:
@@ -69,3 +72,13 @@ def percentile(values: Sequence[int], share: float) -> int | None:
         return None
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def percentile_of(counts: Mapping[int, int], share: float) -> int | None:
+    """The same of values that are counted: value -> how many."""
+    rank = int(share * sum(counts.values()))
+    for value in sorted(counts):
+        rank -= counts[value]
+        if rank < 0:
+            return value
+    return max(counts, default=None)

@@ -22,6 +22,7 @@ from kodgate.engine import Engine
 from kodgate.store import Unavailable
 from kodgate.store.cabinet import CabinetStore, tables
 from kodgate.store.keyring import Keyring
+from kodgate.store.sums import Sums
 from kodgate.web import heads
 from kodgate.web.addresses import Networks
 from kodgate.web.asgi import Receive, Scope, Send
@@ -90,6 +91,7 @@ class Site:
         self.journal = journal
         self.settings = settings
         self.cabinet = CabinetStore(tables(engine.store))
+        self.sums = Sums(tables(engine.store))
         self.sessions = Sessions(self.cabinet, self.wall_ms)
         self.passwords = Passwords()
         self.throttle = Throttle()

@@ -109,6 +109,10 @@ class Writer:
         """Date and time to the second; the page says the zone once."""
         return dates.format_datetime(self.moment(at), "d MMM y, HH:mm:ss", locale=self._locale)
 
+    def minute(self, at: int) -> str:
+        """For long tables: written without a look at the locale's rules, the same everywhere."""
+        return f"{self.moment(at):%d.%m.%Y %H:%M}"
+
     def clock(self, at: int) -> str:
         """Time of day to the millisecond, for steps of a timeline."""
         moment = self.moment(at)

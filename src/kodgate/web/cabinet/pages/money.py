@@ -61,17 +61,26 @@ async def _entries(visit: Visit, chosen: Chosen, *, limit: int) -> list[LedgerEn
         since=chosen.since,
         until=chosen.until,
         kind=chosen.kind,
-        before_id=number_of(visit.query.get("before", ""), most=2**53),
+        before_id=await _before_id(visit, chosen),
         limit=limit,
     )
+
+
+async def _before_id(visit: Visit, chosen: Chosen) -> int | None:
+    """Where a list begins: at the asked row, and never after the period's last one."""
+    asked = number_of(visit.query.get("before", ""), most=2**53)
+    if chosen.until is None:
+        return asked
+    _, last = await visit.site.sums.ids(visit.own.id, chosen.until, chosen.until)
+    return last + 1 if asked is None else min(asked, last + 1)
 
 
 async def show(visit: Visit) -> Response:
     chosen = _chosen(visit)
     entries = await _entries(visit, chosen, limit=PAGE_ROWS + 1)
     more = entries[PAGE_ROWS - 1].id if len(entries) > PAGE_ROWS else None
-    totals = await visit.site.cabinet.totals(visit.own.id, since=chosen.since, until=chosen.until)
-    everything = await visit.site.cabinet.totals(visit.own.id, since=None, until=None)
+    totals = await visit.site.sums.transfers(visit.own.id, since=chosen.since, until=chosen.until)
+    everything = await visit.site.sums.transfers(visit.own.id, since=None, until=None)
     return visit.page(
         "money.html",
         entries=entries[:PAGE_ROWS],
@@ -125,7 +134,7 @@ async def statement(visit: Visit) -> Response:
     following = (first + timedelta(days=32)).replace(day=1)
     zone = visit.own.settings.timezone
     since, until = day_start(first.isoformat(), zone), day_start(following.isoformat(), zone)
-    totals = await visit.site.cabinet.totals(visit.own.id, since=since, until=until)
+    totals = await visit.site.sums.transfers(visit.own.id, since=since, until=until)
     opening = await _balance_at(visit, since)
     closing = await _balance_at(visit, until)
     return visit.page(
@@ -150,10 +159,8 @@ def _month(visit: Visit) -> date:
 
 async def _balance_at(visit: Visit, at: int | None) -> int:
     """After the last operation before an instant."""
-    entries = await visit.site.cabinet.ledger(
-        visit.own.id, since=None, until=at, kind=None, before_id=None, limit=1
-    )
-    return entries[0].balance_after if entries else 0
+    entry = None if at is None else await visit.site.sums.last_before(visit.own.id, at)
+    return entry.balance_after if entry is not None else 0
 
 
 PAGES = (

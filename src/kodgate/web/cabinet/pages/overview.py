@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from kodgate.core.accounts import Account
 from kodgate.store.cabinet import Filter
+from kodgate.store.sums import ALL
 from kodgate.web.cabinet import figures, verdict
 from kodgate.web.cabinet.figures import PERIOD, PERIODS, Funnel
 from kodgate.web.cabinet.visit import Page, Visit
@@ -44,8 +45,8 @@ def period(visit: Visit) -> tuple[str, int, int]:
 async def overview(visit: Visit) -> Response:
     site, account = visit.site, visit.own
     name, since, until = period(visit)
-    tallies = await site.cabinet.tallies(account.id, since=since, until=until)
-    shown = figures.funnel(tallies)
+    sums = await site.sums.messages(account.id, since=since, until=until, slots=ALL)
+    shown = figures.funnel(sums)
     arrivals = await site.cabinet.arrivals(account.id, since=since, until=until, limit=TIMES_MAX)
     last = await site.cabinet.packets(account.id, Filter(), limit=LAST)
     return visit.page(

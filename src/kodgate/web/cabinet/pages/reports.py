@@ -1,106 +1,209 @@
-"""Отчёты: codes over time, times to arrival, zones, savings and rejections of a period."""
+"""Отчёты: pace, times to arrival, delivered share and cost by zone, savings, refusals; and CSV."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from starlette.responses import Response
 
+from kodgate.core import money as amounts
 from kodgate.core import tariffs
 from kodgate.core.errors import BY_NUMBER
+from kodgate.core.tariffs import Tariff
+from kodgate.store.sums import ALL, HOUR_MS, Arrivals, Slots, Sum
 from kodgate.web.cabinet import figures, words
-from kodgate.web.cabinet.pages.overview import NAMES, TIMES_MAX, period
+from kodgate.web.cabinet.figures import PERIODS
+from kodgate.web.cabinet.pages.overview import NAMES, period
 from kodgate.web.cabinet.pages.requests import error_text
 from kodgate.web.cabinet.roles import Right
+from kodgate.web.cabinet.texts import Writer
 from kodgate.web.cabinet.visit import Page, Visit
+from kodgate.web.cabinet.words import N_
 
-BUCKETS_MS = {"1h": 60_000, "24h": 1_800_000, "7d": 21_600_000, "30d": 86_400_000}
+MINUTE_MS = 60_000
+PACE_MS = {"1h": MINUTE_MS, "24h": MINUTE_MS, "7d": HOUR_MS, "30d": 6 * HOUR_MS}
+"""Period -> slot of the pace; where it is longer than a minute, the pace is its mean."""
+TREND_MS = {"1h": 5 * MINUTE_MS, "24h": HOUR_MS, "7d": 6 * HOUR_MS, "30d": 24 * HOUR_MS}
+"""Period -> slot of the times to arrival and of the savings."""
 SHARES = (0.5, 0.9, 0.99)
+
+COLUMNS = (
+    N_("Начало"),
+    N_("Зона"),
+    N_("Канал"),
+    N_("Сообщений"),
+    N_("Доставлено"),
+    N_("Списано"),
+    N_("Возвращено"),
+    N_("Стоимость"),
+)
+"""Of the CSV."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ZoneRow:
+class Zone:
+    """What became of the codes of one zone. Money in 1/10,000 of the currency unit."""
+
     zone: int
     packets: int
-    """Messages of the first step stand for packets."""
-    confirmed: int
-    cost: int
+    delivered: int
+    charged: dict[str, int]
+    """By channel."""
+    refunded: int
+
+    @property
+    def cost(self) -> int:
+        return sum(self.charged.values()) - self.refunded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saved:
+    """What the codes that Telegram brought were cheaper than by SMS alone."""
+
+    total: int
+    before: int
+    """In the period before this one."""
+    by_slot: list[tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """A part of a period in which one tariff was in force."""
+
+    tariff: Tariff | None
+    sums: list[Sum]
 
 
 async def show(visit: Visit) -> Response:
-    cabinet, account = visit.site.cabinet, visit.own
     name, since, until = period(visit)
-    bucket = BUCKETS_MS[name]
-    counted = await cabinet.per_bucket(account.id, since=since, until=until, bucket_ms=bucket)
-    arrivals = await cabinet.arrivals(account.id, since=since, until=until, limit=TIMES_MAX)
-    zones = await cabinet.by_zone(account.id, since=since, until=until)
-    funnel = figures.funnel(await cabinet.tallies(account.id, since=since, until=until))
+    slots = _slots(visit, TREND_MS[name])
+    pieces = await _pieces(visit, since, until, slots)
+    found = [row for piece in pieces for row in piece.sums]
+    arrivals = await visit.site.sums.arrivals(visit.own.id, since=since, until=until, slots=slots)
     return visit.page(
         "reports.html",
         period=name,
         periods=NAMES,
-        buckets=_filled(counted, since, until, bucket),
-        times=_times(arrivals),
-        zones=_zones(zones),
-        funnel=funnel,
-        savings=await _savings(visit, zones),
+        span=(since, until),
+        pace=await _pace(visit, name, since, until),
+        pace_ms=PACE_MS[name],
+        times=_times(row._replace(at=0) for row in arrivals),
+        times_by_slot=_times(arrivals),
+        zones=_zones(found),
+        funnel=figures.funnel(found),
+        saved=_saved(pieces, await _pieces(visit, since - PERIODS[name], since, ALL)),
         rejections=_rejections(visit),
     )
 
 
-def _filled(
-    counted: list[tuple[int, str, int]], since: int, until: int, bucket: int
-) -> list[tuple[int, dict[str, int]]]:
-    """(start, channel -> messages), with the empty ones."""
-    found: dict[int, dict[str, int]] = defaultdict(dict)
-    for at, channel, count in counted:
-        found[at][channel] = count
-    first = since // bucket * bucket
-    return [(at, found.get(at, {})) for at in range(first, until, bucket)]
+def _slots(visit: Visit, length_ms: int) -> Slots:
+    """They begin with the account's own days, by what its zone is at now."""
+    offset = visit.writer.moment(visit.site.engine.clock.now()).utcoffset()
+    shift = 0 if offset is None else int(offset.total_seconds() * 1000)
+    return Slots(length_ms, shift if length_ms > HOUR_MS else 0)
 
 
-def _times(arrivals: list[tuple[str, int]]) -> list[tuple[str, int, list[int | None]]]:
-    """(channel, how many, ms at p50, p90, p99)."""
-    by_channel = defaultdict(list)
-    for channel, ms in arrivals:
-        by_channel[channel].append(ms)
-    return [
-        (channel, len(found), [figures.percentile(found, share) for share in SHARES])
-        for channel in words.CHANNELS
-        if (found := by_channel.get(channel))
-    ]
-
-
-def _zones(rows: list[tuple[int, str, int, int, int]]) -> list[ZoneRow]:
-    """Worst share first. A packet's first step is the larger count of its zone's channels."""
-    by_zone = defaultdict(list)
-    for zone, _, count, confirmed, cost in rows:
-        by_zone[zone].append((count, confirmed, cost))
-    found = [
-        ZoneRow(
-            zone=zone,
-            packets=max(count for count, _, _ in sums),
-            confirmed=sum(confirmed for _, confirmed, _ in sums),
-            cost=sum(cost for _, _, cost in sums),
-        )
-        for zone, sums in by_zone.items()
-    ]
-    return sorted(found, key=lambda row: row.confirmed / row.packets)
-
-
-async def _savings(visit: Visit, rows: list[tuple[int, str, int, int, int]]) -> int | None:
-    """What the codes that Telegram brought would have cost by SMS, less what they did cost."""
+async def _pieces(visit: Visit, since: int, until: int, slots: Slots) -> list[Piece]:
     versions = await visit.site.engine.store.tariffs()
-    tariff = tariffs.current(versions, visit.own.tariff, visit.site.engine.clock.now())
-    if tariff is None:
+    begins = [t.valid_from for t in versions if t.name == visit.own.tariff]
+    ends = [since, *sorted(at for at in begins if since < at < until), until]
+    return [
+        Piece(
+            tariff=tariffs.current(versions, visit.own.tariff, begin),
+            sums=await visit.site.sums.messages(visit.own.id, since=begin, until=end, slots=slots),
+        )
+        for begin, end in pairwise(ends)
+    ]
+
+
+async def _pace(
+    visit: Visit, name: str, since: int, until: int
+) -> list[tuple[int, dict[str, float]]]:
+    """(begin of slot, channel -> codes a minute), the slots in which anything was accepted."""
+    slots, sums = _slots(visit, PACE_MS[name]), visit.site.sums
+    by_slot: dict[int, Counter[str]] = {}
+    if slots.length_ms < HOUR_MS:
+        counted = await sums.pace(visit.own.id, since=since, until=until, slots=slots)
+    else:
+        found = await sums.messages(visit.own.id, since=since, until=until, slots=slots)
+        counted = [(row.at, row.channel, row.total) for row in found]
+    for at, channel, count in counted:
+        by_slot.setdefault(at, Counter())[channel] += count
+    minutes = slots.length_ms / MINUTE_MS
+    return [
+        (at, {channel: count / minutes for channel, count in by_slot[at].items()})
+        for at in sorted(by_slot)
+    ]
+
+
+def _times(
+    arrivals: Iterable[Arrivals],
+) -> list[tuple[int, dict[str, tuple[int, list[int | None]]]]]:
+    """(begin of slot, channel -> (codes, ms at p50, p90, p99))."""
+    found: dict[int, dict[str, Counter[int]]] = {}
+    for row in arrivals:
+        by_channel = found.setdefault(row.at, {})
+        by_channel.setdefault(row.channel, Counter())[row.ms] += row.total
+    return [
+        (
+            at,
+            {
+                channel: (counts.total(), [figures.percentile_of(counts, p) for p in SHARES])
+                for channel, counts in by_channel.items()
+            },
+        )
+        for at, by_channel in sorted(found.items())
+    ]
+
+
+def _zones(found: Sequence[Sum]) -> list[Zone]:
+    """The worst share first."""
+    by_zone: dict[int, list[Sum]] = {}
+    for row in found:
+        by_zone.setdefault(row.zone, []).append(row)
+    zones = [_zone(zone, rows) for zone, rows in by_zone.items()]
+    return sorted(zones, key=lambda one: (one.delivered / max(1, one.packets), one.zone))
+
+
+def _zone(zone: int, rows: Sequence[Sum]) -> Zone:
+    charged: Counter[str] = Counter()
+    for row in rows:
+        charged[row.channel] += row.charged
+    return Zone(
+        zone=zone,
+        packets=sum(row.total for row in rows if row.num == 1),
+        delivered=sum(row.total for row in rows if row.state == "confirmed"),
+        charged=dict(charged),
+        refunded=sum(row.refunded for row in rows),
+    )
+
+
+def _saved(pieces: Sequence[Piece], earlier: Sequence[Piece]) -> Saved | None:
+    """By the SMS prices of their time. None: there are none."""
+    prices = [one for piece in pieces if piece.tariff is not None for one in piece.tariff.prices]
+    if not any(channel == "sms" for _, channel in prices):
         return None
-    saved = 0
-    for zone, channel, _, confirmed, cost in rows:
-        price = tariff.prices.get((zone, "sms"))
-        if channel == "telegram" and price is not None:
-            saved += confirmed * price.price - cost
-    return saved
+    by_slot: Counter[int] = Counter()
+    for piece in pieces:
+        for row in piece.sums:
+            by_slot[row.at] += _saving(piece, row)
+    return Saved(
+        total=by_slot.total(),
+        before=sum(_saving(piece, row) for piece in earlier for row in piece.sums),
+        by_slot=sorted(by_slot.items()),
+    )
+
+
+def _saving(piece: Piece, row: Sum) -> int:
+    if row.channel != "telegram" or row.state != "confirmed" or piece.tariff is None:
+        return 0
+    price = piece.tariff.prices.get((row.zone, "sms"))
+    return 0 if price is None else row.total * price.price - row.charged + row.refunded
 
 
 def _rejections(visit: Visit) -> list[tuple[int, str, int]]:
@@ -110,4 +213,50 @@ def _rejections(visit: Visit) -> list[tuple[int, str, int]]:
     return [(n, error_text(visit, BY_NUMBER[n]), count) for n, count in counts.most_common()]
 
 
-PAGES = (Page(path="reports", view=show, right=Right.MONEY),)
+# The same as a file
+
+
+async def export(visit: Visit) -> Response:
+    """By slot, zone and channel; for Russian Excel and 1C: `;`, a decimal comma, a byte-order
+    mark, CRLF."""
+    name, since, until = period(visit)
+    slots = _slots(visit, max(HOUR_MS, TREND_MS[name]))
+    found = await visit.site.sums.messages(visit.own.id, since=since, until=until, slots=slots)
+    await visit.audit("export", f"report {name}")
+    file = f"report-{visit.own.login}-{name}.csv"
+    headers = {"content-disposition": f'attachment; filename="{file}"'}
+    body = "\ufeff" + as_csv(found, visit.writer)
+    return Response(body, media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def as_csv(found: Iterable[Sum], w: Writer) -> str:
+    sums: dict[tuple[int, int, str], Counter[str]] = {}
+    for row in found:
+        counts = sums.setdefault((row.at, row.zone, row.channel), Counter())
+        counts["total"] += row.total
+        counts["delivered"] += row.total if row.state == "confirmed" else 0
+        counts["charged"] += row.charged
+        counts["refunded"] += row.refunded
+    written = io.StringIO()
+    lines = csv.writer(written, delimiter=";", lineterminator="\r\n")
+    lines.writerow([w.text(column) for column in COLUMNS])
+    for (at, zone, channel), counts in sorted(sums.items()):
+        money = [counts["charged"], counts["refunded"], counts["charged"] - counts["refunded"]]
+        places = amounts.decimals(*money)
+        lines.writerow(
+            [
+                f"{w.moment(at):%d.%m.%Y %H:%M}",
+                zone,
+                words.CHANNELS.get(channel, channel),
+                counts["total"],
+                counts["delivered"],
+                *(amounts.text(amount, places, ",") for amount in money),
+            ]
+        )
+    return written.getvalue()
+
+
+PAGES = (
+    Page(path="reports", view=show, right=Right.MONEY),
+    Page(path="reports/report.csv", view=export, right=Right.MONEY),
+)

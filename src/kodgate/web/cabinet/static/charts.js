@@ -1,40 +1,108 @@
 // Draws each `.plot` from the table that it names, so that the table is the chart's only truth.
 (() => {
   "use strict";
-  const DASHES = [[], [6, 4]];
+  const HEIGHT = 230;
+  const DASHES = [[], [7, 4], [2, 3]];
+  const DECADES = [0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3000, 10000, 30000];
   const style = getComputedStyle(document.documentElement);
   const token = (name) => style.getPropertyValue(`--${name}`).trim();
+  const axis = () => ({
+    stroke: token("muted"), ticks: { show: false }, grid: { stroke: token("line"), width: 1 },
+  });
 
-  const draw = (plot) => {
-    const table = document.getElementById(plot.dataset.table);
+  // What the table says: heads with a colour are series, cells with `data-y` their values.
+  const read = (table) => {
     const rows = [...table.tBodies[0].rows];
-    if (!rows.length) return;
-    const heads = [...table.tHead.rows[0].cells].slice(1);
-    const data = [rows.map((row) => Number(row.cells[0].dataset.at))];
-    heads.forEach((_, i) => data.push(rows.map((row) => Number(row.cells[i + 1].textContent))));
-    const clock = new Intl.DateTimeFormat(plot.dataset.lang, {
-      timeZone: plot.dataset.zone, hour12: false, hour: "2-digit", minute: "2-digit",
-    });
-    const day = new Intl.DateTimeFormat(plot.dataset.lang, {
-      timeZone: plot.dataset.zone, day: "numeric", month: "short",
-    });
-    const long = data[0].at(-1) - data[0][0] > 2 * 86400;
-    const axis = { stroke: token("muted"), grid: { stroke: token("line"), width: 1 }, ticks: { show: false } };
-    const chart = new uPlot({
-      width: plot.clientWidth, height: 220,
-      scales: { y: { range: (_, low, high) => [0, Math.max(high, 1) * 1.1] } },
+    const heads = [...table.tHead.rows[0].cells];
+    const series = heads.flatMap((head, place) => (head.dataset.colour ? [{ head, place }] : []));
+    const value = (row, place) => {
+      const y = row.cells[place].dataset.y;
+      return y === undefined ? null : Number(y);
+    };
+    return { rows, heads, series, columns: series.map(({ place }) => rows.map((row) => value(row, place))) };
+  };
+
+  // Slots that the table leaves out had nothing: a line must fall to zero there.
+  const filled = (xs, columns, { since, until, step }) => {
+    const found = new Map(xs.map((x, i) => [x, i]));
+    const all = [];
+    const first = xs[0] - Math.ceil((xs[0] - since) / step) * step;
+    for (let x = first; x < until; x += step) all.push(x);
+    return [all, ...columns.map((ys) => all.map((x) => (found.has(x) ? ys[found.get(x)] : 0)))];
+  };
+
+  const writer = (lang, unit) => {
+    const how = unit === "money" ? { style: "currency", currency: "RUB", maximumFractionDigits: 2, minimumFractionDigits: 0 }
+      : unit ? { style: "unit", unit, unitDisplay: "narrow", maximumFractionDigits: 1 } : { maximumFractionDigits: 2 };
+    const format = new Intl.NumberFormat(lang, how);
+    return (value) => (value == null ? "—" : format.format(value));
+  };
+
+  const clocks = (plot) => {
+    const make = (how) => new Intl.DateTimeFormat(plot.dataset.lang, { timeZone: plot.dataset.zone, ...how });
+    return {
+      clock: make({ hour12: false, hour: "2-digit", minute: "2-digit" }),
+      day: make({ day: "numeric", month: "short" }),
+    };
+  };
+
+  const overTime = (plot, { rows, heads, series, columns }) => {
+    const { since, until, step } = Object.fromEntries(["since", "until", "step"].map((n) => [n, Number(plot.dataset[n])]));
+    const xs = rows.map((row) => Number(row.cells[0].dataset.at));
+    const data = step ? filled(xs, columns, { since, until, step }) : [xs, ...columns];
+    const { clock, day } = clocks(plot);
+    const isLog = plot.dataset.kind === "log";
+    const isLong = until - since > 2 * 86400;
+    const write = writer(plot.dataset.lang, plot.dataset.unit);
+    const y = isLog ? { distr: 3 } : { range: (_, low, high) => [Math.min(0, low), (high > 0 ? high : 1) * 1.08] };
+    return [data, {
+      scales: { x: { range: [since, until] }, y },
       axes: [
-        { ...axis, values: (_, ticks) => ticks.map((at) => (long ? day : clock).format(at * 1000)) },
-        { ...axis, size: 44, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000, 10000, 100000] },
+        { ...axis(), values: (_, ticks) => ticks.map((at) => (isLong ? day : clock).format(at * 1000)) },
+        { ...axis(), size: plot.dataset.unit ? 66 : 44, values: (_, ticks) => ticks.map(write),
+          ...(isLog ? { splits: (_, __, low, high) => DECADES.filter((at) => at >= low && at <= high) } : {}) },
       ],
       series: [
-        { label: table.tHead.rows[0].cells[0].textContent, value: (_, at) => (at == null ? "" : `${day.format(at * 1000)} ${clock.format(at * 1000)}`) },
-        ...heads.map((head, i) => ({
-          label: head.textContent, stroke: token(head.dataset.colour), width: 2, dash: DASHES[i % 2], points: { show: rows.length < 40 },
+        { label: heads[0].textContent, value: (_, at) => (at == null ? "—" : `${day.format(at * 1000)} ${clock.format(at * 1000)}`) },
+        ...series.map(({ head }) => ({
+          label: head.textContent, stroke: token(head.dataset.colour), width: 1.75, spanGaps: true,
+          dash: DASHES[head.dataset.dash], points: { show: data[0].length < 2 }, value: (_, value) => write(value),
         })),
       ],
-    }, data, plot);
-    addEventListener("resize", () => chart.setSize({ width: plot.clientWidth, height: 220 }));
+    }];
+  };
+
+  // One bar a row: what is above zero is stacked, what is below hangs.
+  const bars = (plot, { rows, heads, series, columns }) => {
+    const write = writer(plot.dataset.lang, plot.dataset.unit);
+    const names = rows.map((row) => row.cells[0].textContent);
+    const heights = columns.map((ys, i) => ys.map((y, row) => (y < 0 ? y : columns.slice(0, i + 1).reduce((sum, below) => sum + Math.max(0, below[row]), 0))));
+    const data = [names.map((_, i) => i), ...heights.toReversed()];
+    const drawn = series.map((one, i) => ({ ...one, own: columns[i] })).toReversed();
+    return [data, {
+      scales: { x: { time: false, range: [-0.6, names.length - 0.4] }, y: { range: (_, low, high) => [Math.min(0, low) * 1.1, high * 1.1 || 1] } },
+      axes: [
+        { ...axis(), grid: { show: false }, splits: () => data[0], values: () => names },
+        { ...axis(), size: 66, values: (_, ticks) => ticks.map(write) },
+      ],
+      series: [
+        { label: heads[0].textContent, value: (_, i) => names[i] ?? "—" },
+        ...drawn.map(({ head, own }) => ({
+          label: head.textContent, fill: token(head.dataset.colour), stroke: token("card"), width: 1,
+          paths: uPlot.paths.bars({ size: [0.55, 56] }), points: { show: false },
+          value: (_, __, ___, i) => (i == null ? "—" : write(own[i])),
+        })),
+      ],
+    }];
+  };
+
+  const draw = (plot) => {
+    const told = read(document.getElementById(plot.dataset.table));
+    if (!told.rows.length) return;
+    const [data, how] = (plot.dataset.kind === "bars" ? bars : overTime)(plot, told);
+    const size = () => ({ width: plot.clientWidth, height: HEIGHT });
+    const chart = new uPlot({ ...size(), ...how, cursor: { drag: { x: false } } }, data, plot);
+    addEventListener("resize", () => chart.setSize(size()));
   };
 
   document.querySelectorAll(".plot").forEach(draw);
