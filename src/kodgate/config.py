@@ -98,7 +98,11 @@ class Config(_Section):
     master_key: SecretStr = Field(
         SecretStr(""), description="64 hex digits; wraps all keys. `kodgate up` makes its own."
     )
-    node: str = Field("", description="Name of this process; empty: the host's name.")
+    node: str = Field(
+        "",
+        description="Name of this process; empty: the host's name, and its roles if not all. No two"
+        " running processes may have the same.",
+    )
     roles: tuple[Literal["http", "deliver", "smpp", "web"], ...] = Field(
         ("http", "deliver", "smpp", "web"),
         min_length=1,

@@ -136,7 +136,7 @@ BUGS: dict[str, tuple[ModuleType, str, str]] = {
         life,
         '            self.note(num, "late")\n',
         '            self.note(num, "late")\n'
-        "            message = replace(message, state=State.CONFIRMED, reason=None)\n",
+        "            message = changed(message, state=State.CONFIRMED, reason=None)\n",
     ),
     "the refund comes without its fallback": (
         life,
@@ -165,7 +165,7 @@ BUGS: dict[str, tuple[ModuleType, str, str]] = {
     ),
     "the hold is not released": (
         life,
-        "        self.packet = replace(self.packet, held=0)\n",
+        "        self.packet = changed(self.packet, held=0)\n",
         "",
     ),
     "the hold is not recomputed at a fallback": (
@@ -191,12 +191,12 @@ BUGS: dict[str, tuple[ModuleType, str, str]] = {
     "the deadline has no grace": (life, "settles_at or 0) + GRACE_MS", "settles_at or 0)"),
     "a deadline that comes too early is believed": (
         life,
-        "            if deadline and decide_at(replace(message, state=state)) > seen.at:",
+        "            if deadline and decide_at(changed(message, state=state)) > seen.at:",
         "            if False:",
     ),
     "a sent message is still decided by its handover": (
         life,
-        "            if deadline and decide_at(replace(message, state=state)) > seen.at:",
+        "            if deadline and decide_at(changed(message, state=state)) > seen.at:",
         "            if deadline and decide_at(message) > seen.at:",
     ),
     "the decision is not brought up to date": (
@@ -302,7 +302,7 @@ BUGS: dict[str, tuple[ModuleType, str, str]] = {
     ),
     "tries of a confirm are not counted": (
         life,
-        "    life.packet = replace(packet, confirm_tries=packet.confirm_tries + 1)",
+        "    life.packet = changed(packet, confirm_tries=packet.confirm_tries + 1)",
         "    life.packet = packet",
     ),
     "a wrong confirm is right": (life, "    if not right:\n", "    if False:\n"),

@@ -346,8 +346,7 @@ class _Life:
                 task=None if poll is None else Task.POLL,
             )
         )
-        if self.packet.held:
-            self.packet = changed(self.packet, held=0)
+        self.packet = changed(self.packet, held=0)
         if not done and ending.reason is not Reason.CANCELLED:
             self._fall_back(message.num + 1, seen.at)
 

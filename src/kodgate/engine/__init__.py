@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Protocol, cast
 
@@ -25,7 +24,7 @@ from kodgate.core.requests import (
     Simulation,
     StatusQuery,
 )
-from kodgate.core.types import Observation
+from kodgate.core.types import Observation, changed
 from kodgate.engine import crash, simulate
 from kodgate.engine.accept import Accept, Vault
 from kodgate.engine.accounts import Accounts
@@ -221,7 +220,7 @@ class Engine:
         seen = cast(CallbackReader, reader).read_callback(body, headers, wall_now_s=self._wall_s())
         if seen is None:
             return 403
-        done = await self._sink(dataclasses.replace(seen, channel=channel))
+        done = await self._sink(seen if seen.channel == channel else changed(seen, channel=channel))
         return 200 if done else 503
 
     async def _sink(self, seen: Observation) -> bool:

@@ -11,7 +11,7 @@ import structlog
 
 from kodgate.channels import Channel, Delivery
 from kodgate.core.errors import InDoubt
-from kodgate.core.types import Booking, Event, Message, Observation, State
+from kodgate.core.types import Booking, Event, Message, Observation, State, changed
 from kodgate.engine import crash
 from kodgate.engine.accounts import SettingsOf
 from kodgate.engine.advance import Advance
@@ -194,7 +194,7 @@ class Dispatcher:
                 self._starting[channel.name] -= 1
             seen = await channel.send(delivery, journal)
             crash.point("sent", channel.name)
-            await self._record_surely(dataclasses.replace(seen, channel=channel.name))
+            await self._record_surely(_said_by(channel, seen))
             crash.point("recorded", channel.name)
         except (Unavailable, InDoubt) as error:
             log.warning("record_failed", action="send", message_id=message.id, error=str(error))
@@ -313,7 +313,11 @@ class Dispatcher:
         except Exception:  # the same holds for a channel that fails
             log.exception("look_failed", action="look", message_id=message.id)
             return None
-        return None if seen is None else dataclasses.replace(seen, channel=channel.name)
+        return None if seen is None else _said_by(channel, seen)
+
+
+def _said_by(channel: Channel, seen: Observation) -> Observation:
+    return seen if seen.channel == channel.name else changed(seen, channel=channel.name)
 
 
 class _Journal:

@@ -74,7 +74,9 @@ class Placing:
         return placed
 
     def _refusal(self, order: Order, funds: Funds) -> NotPlaced | None:
-        recent = self.known.recent.get((order.phone_digest, order.account_id), ())
+        limited = order.per_phone_10min or order.per_phone_day
+        key = (order.phone_digest, order.account_id)
+        recent = self.known.recent.get(key, ()) if limited else ()
         return refusal(
             order,
             funds,

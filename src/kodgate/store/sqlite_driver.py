@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 from kodgate.store import rows, sql
 from kodgate.store.program import Ask, Free, Hold, Many, Program, Used
 
-CHUNKS = (64, 16, 4, 1)
-"""Rows of one statement: few sizes, so that the prepared statements are found again."""
+CHUNKS = (128, 64, 32, 16, 8, 4, 2, 1)
+"""Rows of one statement: few sizes, so that the prepared statements are found again, and few
+statements for any number of rows, since after each one the thread waits for the interpreter."""
 
 _JSON_LIST = "(select value from json_each(?))"
 WORDS = {":ids": _JSON_LIST, ":texts": _JSON_LIST, " :lock": ""}

@@ -8,7 +8,7 @@ import sys
 YOUNG_OBJECTS = 20_000
 """Allocations between two looks for cycles; by default 700, a fifth of the time of an accept."""
 
-SWITCH_S = 0.001
+SWITCH_S = 0.000_5
 """How long the thread that commits waits for the interpreter; by default 5 ms a statement."""
 
 
