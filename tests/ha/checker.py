@@ -17,6 +17,9 @@ from tests.ha.customers import NOT_STORED, OTHER, Asked
 from kodgate.store import open_store
 
 LOG_PAGE = 10_000
+_OURS = re.compile(r"[?&]kodgate_\w+=\w+", re.ASCII)
+"""Parameters of a url that only kodgate knows."""
+
 _CODE = re.compile(r"[0-9]{8}")
 
 OPEN = "select count(*) from packet where final_at is null"
@@ -100,8 +103,7 @@ async def _verify(database: str) -> list[str]:
 
 async def rows(database: str, query: str, *values: object) -> list[Any]:
     """A question on a connection of its own."""
-    plain = database.partition("?")[0]
-    connection = await asyncpg.connect(plain, timeout=20)
+    connection = await asyncpg.connect(_OURS.sub("", database), timeout=20)
     try:
         found: list[Any] = await connection.fetch(query, *values)
         return found
