@@ -21,6 +21,7 @@ from pydantic import BaseModel, SecretStr
 from kodgate import __version__, wire
 from kodgate import channels as channel_modules
 from kodgate.channels import Channel, Setup
+from kodgate.channels.valve import Valve
 from kodgate.config import Config
 from kodgate.engine import CLOCK_KEY, Engine, crash
 from kodgate.engine.clock import Clock, Sources, restore
@@ -184,8 +185,15 @@ class Gateway:
             today=lambda: _day(clock.now() // DAY_MS),
             meters=self._meters,
         )
+        self._pulse = Pulse(
+            self._store,
+            node=node,
+            version=__version__,
+            sends=duties.sends,
+            channels=channels.values(),
+        )
+        await self._pulse.listen()
         await self._engine.start()
-        self._pulse = Pulse(self._store, node=node, version=__version__, sends=duties.sends)
         self._pulse.start()
         if self._roles.pages:
             self._summing = Summing(self._store, now=clock.now)
@@ -241,7 +249,7 @@ class Gateway:
 
     async def _channels(self, store: Store, clock: Clock) -> dict[str, Channel]:
         routes = await store.routes()
-        found = {}
+        found: dict[str, Channel] = {}
         for name, factory in channel_modules.load().items():
             profiles = tuple(route.profile for route in routes if route.channel == name)
             setup = Setup(
@@ -255,7 +263,7 @@ class Gateway:
             except ValueError as error:
                 raise SetupError(f"channel {name}: {error}") from error
             if channel is not None:
-                found[name] = channel
+                found[name] = Valve(channel, clock)
         return found
 
     def _on_call(self, channel: str) -> Callable[[str, str, float], None]:

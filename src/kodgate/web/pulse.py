@@ -1,4 +1,5 @@
-"""A node's sign of life: a mark in the database every few seconds, for the operator's console."""
+"""A node's sign of life, and its ear: a mark in the database every few seconds, and what the
+operator wants of it."""
 
 from __future__ import annotations
 
@@ -9,9 +10,11 @@ from collections.abc import Iterable
 
 import structlog
 
+from kodgate.channels import Channel
 from kodgate.core.errors import InDoubt
 from kodgate.store import Store, Unavailable
 from kodgate.store.console import NODE_PREFIX
+from kodgate.web import drains
 
 log = structlog.get_logger()
 
@@ -21,8 +24,18 @@ EVERY_S = 5.0
 class Pulse:
     """Beats until it is stopped; a clean stop says so. Instants: wall clock, ms."""
 
-    def __init__(self, store: Store, *, node: str, version: str, sends: Iterable[str]) -> None:
-        """`sends`: the channels that this node sends through."""
+    def __init__(
+        self,
+        store: Store,
+        *,
+        node: str,
+        version: str,
+        sends: Iterable[str],
+        channels: Iterable[Channel] = (),
+    ) -> None:
+        """`sends`: the channels that this node sends through. `channels`: those with valves follow
+        what is drained."""
+        self._channels = tuple(channels)
         self._store = store
         self._node = node
         self._mark = {"since": _wall_ms(), "version": version, "sends": sorted(sends)}
@@ -40,7 +53,15 @@ class Pulse:
     async def _beat(self) -> None:
         while True:
             await self._leave(stopped=False)
+            await self.listen()
             await asyncio.sleep(EVERY_S)
+
+    async def listen(self) -> None:
+        """Also before the first message is sent: a restart changes nothing."""
+        try:
+            await drains.follow(self._store, self._channels)
+        except Unavailable as error:
+            log.warning("drains_not_read", action="pulse", error=str(error))
 
     async def _leave(self, *, stopped: bool) -> None:
         mark = json.dumps({**self._mark, "at": _wall_ms(), "stopped": stopped})

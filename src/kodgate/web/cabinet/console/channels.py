@@ -8,7 +8,8 @@ from starlette.responses import Response
 
 from kodgate.channels import smpp
 from kodgate.channels.smpp.route import RouteProfile, load, save
-from kodgate.web.cabinet.console.desk import desk, look
+from kodgate.web import drains
+from kodgate.web.cabinet.console.desk import act, look, record
 from kodgate.web.cabinet.console.now import node_views
 from kodgate.web.cabinet.console.readings import channel_views
 from kodgate.web.cabinet.visit import Visit
@@ -27,9 +28,9 @@ async def show(visit: Visit) -> Response:
             for view in views
         },
         profiles=profiles,
+        drained=await drains.drained(visit.site.engine.store),
         waiting_start=[name for name in profiles if name not in at_work],
         sms_here=any(view.name == smpp.NAME and view.here for view in views),
-        database=desk(visit).facts.database,
     )
 
 
@@ -49,4 +50,17 @@ def _fields(profile: RouteProfile) -> list[tuple[str, str]]:
     ]
 
 
-PAGES = (look("channels", show),)
+async def drain(visit: Visit) -> Response:
+    """Out of work, or back: in this process at once, elsewhere with the next beat of each node."""
+    engine, name = visit.site.engine, visit.request.path_params["name"]
+    if name not in engine.channels:
+        return visit.site.refuse(visit, 404)
+    out = visit.form.get("out", "") == "yes"
+    await drains.drain(engine.store, name, out=out)
+    await drains.follow(engine.store, engine.channels.values())
+    word = "channel_drained" if out else "channel_restored"
+    await record(visit, word, name)
+    return visit.go("channels", note=word)
+
+
+PAGES = (look("channels", show), act("channels/{name}/drain", drain, proof=True))

@@ -126,7 +126,12 @@ def problems(
             path="channels",
         )
         for each in channels
-        if each.here and not each.live
+        if each.here and not each.live and not each.shut
+    ]
+    found += [
+        Problem(tone="wait", text=N_("Канал выведен из работы:"), detail=each.name, path="channels")
+        for each in channels
+        if each.shut
     ]
     carried = {channel for each in nodes if each.alive for channel in each.sends}
     for channel in sorted({each.channel for each in waiting if each.state == "queued"} - carried):

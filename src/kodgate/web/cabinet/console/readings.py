@@ -12,6 +12,7 @@ from kodgate.channels import Channel
 from kodgate.channels.smpp import SmppChannel
 from kodgate.channels.smpp.carrier import Carrier
 from kodgate.channels.telegram.channel import TelegramChannel
+from kodgate.channels.valve import Valve
 from kodgate.engine import Engine
 from kodgate.engine.meters import Meters
 
@@ -64,6 +65,8 @@ class ChannelView:
     live: bool
     why: str
     """Not empty while live: a breaker that lets one request through."""
+    shut: bool
+    """The operator has taken it out of work."""
     room: int
     balance: int | None
     """1/10,000 of the provider's currency; None: it does not tell."""
@@ -97,6 +100,9 @@ def _channel_view(
     name: str, channel: Channel, here: bool, calls: tuple[CallView, ...]
 ) -> ChannelView:
     health = channel.health()
+    shut = isinstance(channel, Valve) and channel.shut
+    if isinstance(channel, Valve):
+        channel = channel.channel
     balance = channel.remaining_balance if isinstance(channel, TelegramChannel) else None
     carriers = channel.carriers if isinstance(channel, SmppChannel) else ()
     return ChannelView(
@@ -105,6 +111,7 @@ def _channel_view(
         here=here,
         live=health.live,
         why=health.why,
+        shut=shut,
         room=channel.room(),
         balance=balance,
         routes=tuple(_route_view(carrier) for carrier in carriers),
