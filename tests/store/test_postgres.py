@@ -501,9 +501,19 @@ async def test_another_node_hears_of_work_and_oneself_does_not(nodes: Nodes) -> 
         came.set()
 
     await nodes[0].listen(heard["one"].append)
+    third = PostgresStore(nodes[0]._url)
+    await third.open()
+    await third.listen(None)  # it accepts only, and tells
     await nodes[1].listen(hear)
     alice = await account(nodes[0])
     await place(nodes[0], order(alice))
     await asyncio.wait_for(came.wait(), 10)
     assert set(heard["two"]) == {"telegram"}
     assert heard["one"] == []
+    await place(third, order(alice, plan=ONLY_SMS))
+    for _ in range(500):
+        if "sms" in heard["one"] and "sms" in heard["two"]:
+            break
+        await asyncio.sleep(0.02)
+    assert "sms" in heard["one"] and "sms" in heard["two"]
+    await third.close()

@@ -11,7 +11,7 @@ import asyncpg
 
 from kodgate.core.orders import NotPlaced, Order, Placed
 from kodgate.core.types import Observation
-from kodgate.store import Recorded, batches, placing, sql
+from kodgate.store import Recorded, batches, placing, sql, verifying
 from kodgate.store.advancing import UNMATCHED
 from kodgate.store.common import FAULTY, CommonStore
 from kodgate.store.postgres_driver import Connection, run
@@ -19,6 +19,7 @@ from kodgate.store.postgres_ids import Blocks
 from kodgate.store.postgres_lane import QUEUE_MAX, WORKERS, Lane
 from kodgate.store.postgres_link import (
     BY_INDEX,
+    PATIENT_S,
     Pool,
     connect,
     is_unsafe,
@@ -63,7 +64,7 @@ class PostgresStore(CommonStore):
         await _check(self._url)
         self._readers = await self._pool(READERS, enable_seqscan="off")
         self._changers = await self._pool(CHANGERS, **BY_INDEX)
-        taking = await self._pool(1)
+        self._patient, taking = await self._pool(1), await self._pool(1)
         self._ids = Blocks(lambda name, count: take_block(taking, name, count))
         self.placing = Lane(
             await self._pool(WORKERS, **BY_INDEX),
@@ -112,10 +113,21 @@ class PostgresStore(CommonStore):
                 self._wakes.tell(channel)
         return answers
 
-    async def listen(self, callback: Callable[[str], None]) -> None:
+    async def listen(self, callback: Callable[[str], None] | None) -> None:
         """Calls back with a channel's name when another node has stored a message for it. A hint:
-        it may be missed, and whoever listens polls as well."""
+        it may be missed, and whoever listens polls as well. None: only tells the others."""
         await self._wakes.listen(callback)
+
+    async def verify(self) -> list[str]:
+        """Reads whole tables: with a connection of its own, and time."""
+        return await self._surely(
+            transact(
+                self._patient,
+                lambda connection: run(connection, verifying.verify(), self._ids),
+                begin=sql.BEGIN_READING,
+                seconds=PATIENT_S,
+            )
+        )
 
     # Within
 

@@ -36,6 +36,8 @@ class Pool(Protocol):
 CONNECT_S = 10.0
 WORK_S = 20.0
 """All of a transaction but its COMMIT; waits for locks included."""
+PATIENT_S = 3_600.0
+"""The same, of what looks at whole tables."""
 COMMIT_S = 30.0
 """Then the connection is left to itself: in doubt."""
 TRIES = 5
@@ -117,7 +119,11 @@ async def _as_it_is(_connection: object) -> None:
 
 
 async def transact(
-    lane: Pool, work: Callable[[Connection], Awaitable[T]], *, begin: str = "begin"
+    lane: Pool,
+    work: Callable[[Connection], Awaitable[T]],
+    *,
+    begin: str = "begin",
+    seconds: float = WORK_S,
 ) -> T:
     """One transaction; where others were in the way, again.
 
@@ -126,16 +132,18 @@ async def transact(
     for tried in range(TRIES):
         await asyncio.sleep(PAUSE_S * tried)
         try:
-            return await _once(lane, work, begin)
+            return await _once(lane, work, begin, seconds)
         except TryAgain as error:
             last = error
     raise Unavailable(f"others were in the way {TRIES} times") from last
 
 
-async def _once(lane: Pool, work: Callable[[Connection], Awaitable[T]], begin: str) -> T:
+async def _once(
+    lane: Pool, work: Callable[[Connection], Awaitable[T]], begin: str, seconds: float
+) -> T:
     async with _borrowed(lane) as connection:
         try:
-            async with asyncio.timeout(WORK_S):
+            async with asyncio.timeout(seconds):
                 await connection.execute(begin)
                 result = await work(connection)
         except BaseException as error:

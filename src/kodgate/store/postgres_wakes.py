@@ -18,7 +18,7 @@ from kodgate.store.postgres_driver import Connection
 from kodgate.store.postgres_link import connect, word
 
 TOPIC = "kodgate_wake"
-GATHER_S = 0.01
+GATHER_S = 0.02
 """Hints of one channel within this time are one."""
 
 AGAIN_S = 1.0
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 class Wakes:
-    """One connection that tells and hears; without a listener there is none."""
+    """One connection that tells and hears; there is none before `listen`."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -38,8 +38,8 @@ class Wakes:
         self._task: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
 
-    async def listen(self, callback: Callable[[str], None]) -> None:
-        """Returns when it is heard, or when a first try has failed (polling goes on)."""
+    async def listen(self, callback: Callable[[str], None] | None) -> None:
+        """Returns when others are heard, or when a first try has failed (polling goes on)."""
         self._callback = callback
         if self._task is None:
             self._task = asyncio.create_task(self._run())
