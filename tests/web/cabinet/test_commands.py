@@ -1,0 +1,150 @@
+"""`kodgate user ...`, and what `kodgate up` prepares for people."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from kodgate.cli import demo
+from kodgate.cli.exits import REFUSED, USAGE
+from kodgate.cli.main import app
+from kodgate.cli.opening import Opened, with_store
+from kodgate.config import Config, load
+from kodgate.store.cabinet import CabinetStore, User, tables
+from kodgate.web.cabinet.passwords import Passwords
+
+GIVEN = "correct horse battery"
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
+    monkeypatch.setenv("KODGATE_MASTER_KEY", "ab" * 32)
+    monkeypatch.setenv("KODGATE_DATA", str(tmp_path))
+    return load(None)
+
+
+@pytest.fixture
+def run(config: Config) -> Run:
+    runner = CliRunner()
+
+    def run(*words: str, typed: str | None = None) -> Result:
+        return runner.invoke(app, list(words), input=typed)
+
+    assert run("account", "create", "alice").exit_code == 0
+    return run
+
+
+def _user(config: Config, login: str) -> User:
+    async def work(opened: Opened) -> User:
+        found = await CabinetStore(tables(opened.store)).user(login)
+        assert found is not None
+        return found
+
+    return with_store(config, work)
+
+
+def _fits(user: User, password: str) -> bool:
+    async def check() -> bool:
+        return await Passwords().fits(user.password, password)
+
+    return asyncio.run(check())
+
+
+def _printed(result: Result) -> str:
+    assert result.exit_code == 0, result.output
+    line = next(line for line in result.output.splitlines() if line.startswith("password:"))
+    return line.split()[1]
+
+
+def test_a_user_of_an_account_is_its_owner_unless_told_otherwise(run: Run, config: Config) -> None:
+    password = _printed(run("user", "create", "Alice", "--account", "alice"))
+    user = _user(config, "alice")
+    assert user.role == "owner" and user.account_id is not None and _fits(user, password)
+
+
+def test_without_an_account_a_user_is_an_operator(run: Run, config: Config) -> None:
+    _printed(run("user", "create", "olga"))
+    user = _user(config, "olga")
+    assert user.role == "operator" and user.account_id is None
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (("x",), USAGE),
+        (("bob", "--role", "owner"), USAGE),
+        (("bob", "--role", "king"), USAGE),
+        (("bob", "--account", "alice", "--role", "operator"), USAGE),
+        (("bob", "--account", "nobody"), REFUSED),
+    ],
+)
+def test_a_user_that_makes_no_sense_is_not_created(
+    run: Run, words: tuple[str, ...], status: int
+) -> None:
+    assert run("user", "create", *words).exit_code == status
+
+
+def test_a_login_is_taken_once(run: Run) -> None:
+    assert run("user", "create", "olga").exit_code == 0
+    assert run("user", "create", "olga").exit_code == REFUSED
+
+
+def test_a_password_can_be_piped_in_and_is_not_printed(run: Run, config: Config) -> None:
+    made = run("user", "create", "olga", "--password-stdin", typed=f"{GIVEN}\n")
+    assert made.exit_code == 0 and GIVEN not in made.output
+    assert _fits(_user(config, "olga"), GIVEN)
+
+
+def test_a_short_password_is_refused(run: Run) -> None:
+    assert run("user", "create", "olga", "--password-stdin", typed="short\n").exit_code == USAGE
+
+
+def test_a_new_password_replaces_the_old_one(run: Run, config: Config) -> None:
+    old = _printed(run("user", "create", "olga"))
+    new = _printed(run("user", "password", "olga"))
+    user = _user(config, "olga")
+    assert _fits(user, new) and not _fits(user, old)
+
+
+def test_a_lost_second_factor_is_switched_off_on_record(run: Run, config: Config) -> None:
+    run("user", "create", "olga")
+
+    async def lose(opened: Opened) -> None:
+        cabinet = CabinetStore(tables(opened.store))
+        user = await cabinet.user("olga")
+        assert user is not None
+        await cabinet.set_totp(user.id, opened.keyring.wrap("totp", "A" * 32))
+
+    with_store(config, lose)
+    assert run("user", "totp-reset", "olga").exit_code == 0
+    assert _user(config, "olga").totp is None
+
+    async def audits(opened: Opened) -> list[str]:
+        return [each.action for each in await CabinetStore(tables(opened.store)).audits(None)]
+
+    assert "totp_off" in with_store(config, audits)
+
+
+def test_the_list_names_everybody(run: Run) -> None:
+    run("user", "create", "olga")
+    run("user", "create", "eve", "--account", "alice", "--role", "support")
+    listed = run("user", "list").output
+    assert "olga" in listed and "support" in listed and "alice" in listed
+
+
+def test_the_demo_keeps_its_passwords_over_restarts(run: Run, config: Config) -> None:
+    assert run("account", "create", "demo").exit_code == 0
+
+    async def people(opened: Opened) -> demo.People:
+        return await demo.people(opened, data=config.data, environ={})
+
+    first, second = with_store(config, people), with_store(config, people)
+    assert first == second and _fits(_user(config, "demo"), first.demo)
+    assert _fits(_user(config, "operator"), first.operator)
+    kept = config.data / "demo-password"
+    assert kept.stat().st_mode & 0o077 == 0
