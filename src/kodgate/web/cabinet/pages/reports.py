@@ -96,6 +96,7 @@ async def show(visit: Visit) -> Response:
         span=(since, until),
         pace=await _pace(visit, name, since, until),
         pace_ms=PACE_MS[name],
+        trend_ms=TREND_MS[name],
         times=_times(row._replace(at=0) for row in arrivals),
         times_by_slot=_times(arrivals),
         zones=_zones(found),

@@ -22,12 +22,13 @@
     return { rows, heads, series, columns: series.map(({ place }) => rows.map((row) => value(row, place))) };
   };
 
-  // Slots that the table leaves out had nothing: a line must fall to zero there.
+  // Slots that the table leaves out had nothing: a line must fall to zero there. The last slot is
+  // not over, and a line that ends in half a slot would seem to plunge.
   const filled = (xs, columns, { since, until, step }) => {
     const found = new Map(xs.map((x, i) => [x, i]));
     const all = [];
     const first = xs[0] - Math.ceil((xs[0] - since) / step) * step;
-    for (let x = first; x < until; x += step) all.push(x);
+    for (let x = first; x + step <= until || !all.length; x += step) all.push(x);
     return [all, ...columns.map((ys) => all.map((x) => (found.has(x) ? ys[found.get(x)] : 0)))];
   };
 
@@ -35,7 +36,7 @@
     const how = unit === "money" ? { style: "currency", currency: "RUB", maximumFractionDigits: 2, minimumFractionDigits: 0 }
       : unit ? { style: "unit", unit, unitDisplay: "narrow", maximumFractionDigits: 1 } : { maximumFractionDigits: 2 };
     const format = new Intl.NumberFormat(lang, how);
-    return (value) => (value == null ? "—" : format.format(value));
+    return (value) => (value == null ? "" : format.format(value));
   };
 
   const clocks = (plot) => {
@@ -54,18 +55,18 @@
     const isLog = plot.dataset.kind === "log";
     const isLong = until - since > 2 * 86400;
     const write = writer(plot.dataset.lang, plot.dataset.unit);
-    const y = isLog ? { distr: 3 } : { range: (_, low, high) => [Math.min(0, low), (high > 0 ? high : 1) * 1.08] };
+    const y = isLog ? { distr: 3, range: (_, low, high) => [low / 2, high * 2] } : { range: (_, low, high) => [Math.min(0, low), (high > 0 ? high : 1) * 1.08] };
     return [data, {
       scales: { x: { range: [since, until] }, y },
       axes: [
-        { ...axis(), values: (_, ticks) => ticks.map((at) => (isLong ? day : clock).format(at * 1000)) },
+        { ...axis(), size: 32, values: (_, ticks) => ticks.map((at) => (isLong ? day : clock).format(at * 1000)) },
         { ...axis(), size: plot.dataset.unit ? 66 : 44, values: (_, ticks) => ticks.map(write),
-          ...(isLog ? { splits: (_, __, low, high) => DECADES.filter((at) => at >= low && at <= high) } : {}) },
+          ...(isLog ? { splits: (_, __, low, high) => DECADES.filter((at) => at >= low && at <= high), filter: (_, splits) => splits } : {}) },
       ],
       series: [
-        { label: heads[0].textContent, value: (_, at) => (at == null ? "—" : `${day.format(at * 1000)} ${clock.format(at * 1000)}`) },
+        { label: heads[0].textContent, value: (_, at) => (at == null ? "" : `${day.format(at * 1000)} ${clock.format(at * 1000)}`) },
         ...series.map(({ head }) => ({
-          label: head.textContent, stroke: token(head.dataset.colour), width: 1.75, spanGaps: true,
+          label: head.textContent, stroke: token(head.dataset.colour), width: data[0].length > 500 ? 1 : 1.75, spanGaps: true,
           dash: DASHES[head.dataset.dash], points: { show: data[0].length < 2 }, value: (_, value) => write(value),
         })),
       ],
@@ -82,15 +83,15 @@
     return [data, {
       scales: { x: { time: false, range: [-0.6, names.length - 0.4] }, y: { range: (_, low, high) => [Math.min(0, low) * 1.1, high * 1.1 || 1] } },
       axes: [
-        { ...axis(), grid: { show: false }, splits: () => data[0], values: () => names },
+        { ...axis(), size: 32, grid: { show: false }, splits: () => data[0], values: () => names },
         { ...axis(), size: 66, values: (_, ticks) => ticks.map(write) },
       ],
       series: [
-        { label: heads[0].textContent, value: (_, i) => names[i] ?? "—" },
+        { label: heads[0].textContent, value: (_, i) => names[i] ?? "" },
         ...drawn.map(({ head, own }) => ({
           label: head.textContent, fill: token(head.dataset.colour), stroke: token("card"), width: 1,
           paths: uPlot.paths.bars({ size: [0.55, 56] }), points: { show: false },
-          value: (_, __, ___, i) => (i == null ? "—" : write(own[i])),
+          value: (_, __, ___, i) => (i == null ? "" : write(own[i])),
         })),
       ],
     }];
@@ -101,7 +102,9 @@
     if (!told.rows.length) return;
     const [data, how] = (plot.dataset.kind === "bars" ? bars : overTime)(plot, told);
     const size = () => ({ width: plot.clientWidth, height: HEIGHT });
-    const chart = new uPlot({ ...size(), ...how, cursor: { drag: { x: false } } }, data, plot);
+    const dashes = [null, ...told.series.map(({ head }) => head.dataset.dash)];
+    const legend = { markers: { width: 2, dash: (_, i) => ["solid", "dashed", "dotted"][dashes[i] ?? 0] } };
+    const chart = new uPlot({ ...size(), ...how, legend, cursor: { drag: { x: false } } }, data, plot);
     addEventListener("resize", () => chart.setSize(size()));
   };
 
