@@ -61,6 +61,24 @@ async def test_sends_are_refused_once_one_has_waited_too_long_and_taken_again_af
     assert stalled.engine.admits()
 
 
+async def test_what_a_full_batch_leaves_behind_keeps_its_age() -> None:
+    gate = asyncio.Event()
+
+    async def apply(items: Sequence[int]) -> Sequence[int]:
+        await gate.wait()
+        return items
+
+    batcher = Batcher(apply, batch_max=1, queue_max=100)
+    tasks = [asyncio.create_task(batcher.submit(item)) for item in range(3)]
+    await asyncio.sleep(0.05)
+    tasks.append(asyncio.create_task(batcher.submit(3)))
+    assert not batcher.takes(age_max_s=0.04)
+    assert batcher.takes(age_max_s=60)
+    gate.set()
+    assert await asyncio.gather(*tasks) == [0, 1, 2, 3]
+    assert batcher.takes(age_max_s=0.0)
+
+
 async def test_the_next_batch_is_handed_over_while_one_is_committed() -> None:
     seen: list[list[int]] = []
     gate = asyncio.Event()

@@ -32,9 +32,8 @@ class Batcher(Generic[Item, Outcome]):
         self._apply = apply
         self._batch_max = batch_max
         self._queue_max = queue_max
-        self._waiting: deque[tuple[Item, asyncio.Future[Outcome]]] = deque()
-        self._taken_s = 0.0
-        """When the newest batch was taken, on the loop's clock: what waits now came later."""
+        self._waiting: deque[tuple[Item, asyncio.Future[Outcome], float]] = deque()
+        """What was submitted, who waits for it, and since when on the loop's clock."""
         self._flights = flights
         self._flying = 0
         self._begun = True
@@ -49,7 +48,7 @@ class Batcher(Generic[Item, Outcome]):
         """Whether one more may come: there is room, and none has waited for `age_max_s` seconds."""
         if not self._waiting:
             return True
-        age_s = asyncio.get_running_loop().time() - self._taken_s
+        age_s = asyncio.get_running_loop().time() - self._waiting[0][2]
         return len(self._waiting) < self._queue_max and age_s < age_max_s
 
     async def submit(self, item: Item) -> Outcome:
@@ -59,9 +58,7 @@ class Batcher(Generic[Item, Outcome]):
             raise Unavailable("the queue is full")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Outcome] = loop.create_future()
-        if not self._waiting:
-            self._taken_s = max(self._taken_s, loop.time())
-        self._waiting.append((item, future))
+        self._waiting.append((item, future, loop.time()))
         if self._begun and self._flying < self._flights:
             self._begun = False
             self._flying += 1
@@ -77,22 +74,21 @@ class Batcher(Generic[Item, Outcome]):
                 size = min(len(self._waiting), self._batch_max)
                 batch = [self._waiting.popleft() for _ in range(size)]
                 self._begun = True
-                self._taken_s = asyncio.get_running_loop().time()
                 await self._settle(batch)
         finally:
             self._begun = True
             self._flying -= 1
 
-    async def _settle(self, batch: list[tuple[Item, asyncio.Future[Outcome]]]) -> None:
+    async def _settle(self, batch: list[tuple[Item, asyncio.Future[Outcome], float]]) -> None:
         try:
-            outcomes = await self._apply([item for item, _ in batch])
+            outcomes = await self._apply([item for item, _, _ in batch])
         except Exception as error:
-            for _, future in batch:
+            for _, future, _ in batch:
                 if not future.done():
                     future.set_exception(error)
                     future.exception()  # seen: its caller may have gone
             return
         assert len(outcomes) == len(batch)
-        for (_, future), outcome in zip(batch, outcomes, strict=True):
+        for (_, future, _), outcome in zip(batch, outcomes, strict=True):
             if not future.done():
                 future.set_result(outcome)
