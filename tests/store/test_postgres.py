@@ -22,7 +22,7 @@ from kodgate.core.types import Event, Observation, State
 from kodgate.store import Unavailable, migrate, open_store, schema, sql
 from kodgate.store.postgres import PostgresStore
 from kodgate.store.postgres_driver import Connection
-from kodgate.store.postgres_link import UNSAFE, connect, pool, transact
+from kodgate.store.postgres_link import SILENT_S, UNSAFE, connect, pool, transact
 
 from .cluster import Cluster
 from .conformance import *  # noqa: F403
@@ -251,6 +251,17 @@ async def test_a_connection_lost_before_commit_is_unavailable(
     (placed,) = await place(store, order(alice))
     assert placed.balance_before == FUNDS
     assert await store.verify() == []
+
+
+async def test_a_node_that_hangs_in_a_transaction_stops_the_others_for_seconds_only(
+    store: PostgresStore, url: str
+) -> None:
+    alice = await account(store)
+    hanging = await connect(url)
+    await hanging.execute("begin; select 1 from account for update")
+    async with asyncio.timeout(SILENT_S + 5):
+        await place(store, order(alice))
+    hanging.terminate()
 
 
 @pytest.mark.parametrize("function", ["pg_cancel_backend", "pg_terminate_backend"])

@@ -49,12 +49,16 @@ AGAIN = frozenset({"40001", "40P01", "55P03"})
 ITEM_FAULTS = frozenset({"22", "23", "42"})
 """Classes of errors of one statement: data, integrity, rights and syntax."""
 
+SILENT_S = 5
+"""A node that hangs in the middle of a transaction keeps an account's row from all others for no
+longer: the server ends the transaction."""
+
 SESSION = {
     "application_name": "kodgate",
     "synchronous_commit": "on",
     "jit": "off",
     "lock_timeout": "10s",
-    "idle_in_transaction_session_timeout": "60s",
+    "idle_in_transaction_session_timeout": f"{SILENT_S}s",
 }
 """`statement_timeout` is not among them: it would cancel a COMMIT."""
 
