@@ -6,8 +6,6 @@ import asyncio
 import configparser
 import json
 import socket
-import subprocess
-import sys
 import time
 import urllib.parse
 import urllib.request
@@ -17,7 +15,9 @@ from typing import Any, TypeVar
 from xml.etree import ElementTree
 
 from bench.gateway import Gateway
+from typer.testing import CliRunner
 
+from kodgate.cli.main import app
 from kodgate.store import open_store
 from kodgate.store.common import CommonStore
 
@@ -47,10 +47,10 @@ class Caller:
 
     def command(self, *words: str) -> str:
         """`kodgate WORDS` beside the running gateway, on its data; what it printed."""
-        command = [sys.executable, "-m", "kodgate", *words, "--data", str(self.gateway.data)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        environ = {"KODGATE_DATABASE": self.gateway.database}
+        done = CliRunner().invoke(app, [*words, "--data", str(self.gateway.data)], env=environ)
+        assert done.exit_code == 0, done.output
+        return done.output
 
     def account(self, login: str, *settings: str, balance: str = "1000.00") -> Caller:
         """Another customer of this gateway. `settings`: NAME=VALUE."""
@@ -96,7 +96,7 @@ class Caller:
 
         Taken once nothing is under way any more.
         """
-        is_open = "select 1 from message where decide_at is not null or due_at is not null"
+        is_open = "select 1 from message where decide_at is not null"
         until(lambda: not self.rows(is_open), 20)
         counted = ("packet", "message", "transfer", "event", "unique_id", "parked")
         found = {name: self.rows(f"select count(*) from {name}") for name in counted}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,7 +15,9 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from tests.e2e.caller import Caller, until
+from typer.testing import CliRunner
 
+from kodgate.cli.main import app
 from kodgate.core.clock import Anchor
 from kodgate.sandbox.config import SandboxConfig, to_json
 
@@ -36,13 +38,23 @@ class Production:
         self.log = folder / "serve.log"
         self.sandbox_log = folder / "sandbox.log"
         self.config = folder / "kodgate.toml"
-        self.wire, self.json, self.metrics = free_ports(3)
-        self.telegram = self.smsc = 0
+        self.wire, self.json, self.metrics, self.telegram, self.proxy, self.smsc = free_ports(6)
         self.process: subprocess.Popen[bytes] | None = None
         self._sandbox: subprocess.Popen[bytes] | None = None
         (folder / "master.key").write_text(secrets.token_hex(32))
         (folder / "token").write_text(TOKEN + "\n")
         (folder / "smsc-password").write_text(SMSC_PASSWORD)
+        self._write_config()
+
+    def copy_to(self, folder: Path, *, data: Path | None = None) -> Production:
+        """The same set-up on the same ports, elsewhere; this one must not run."""
+        copy = Production(folder, data=data, time_scale=self.time_scale)
+        for name in ("wire", "json", "metrics", "telegram", "proxy", "smsc"):
+            setattr(copy, name, getattr(self, name))
+        shutil.copy(self.folder / "master.key", folder / "master.key")
+        shutil.copytree(self.data, copy.data)
+        copy._write_config()
+        return copy
 
     def start_sandbox(self) -> None:
         """A process of its own, as foreign as a provider."""
@@ -51,9 +63,9 @@ class Production:
         ready = self.folder / "ready.json"
         settings = SandboxConfig(
             folder=self.folder / "sandbox",
-            telegram_port=0,
-            proxy_port=0,
-            smsc_port=0,
+            telegram_port=self.telegram,
+            proxy_port=self.proxy,
+            smsc_port=self.smsc,
             token=TOKEN,
             password=SMSC_PASSWORD,
             anchor=anchor,
@@ -65,9 +77,6 @@ class Production:
         with self.sandbox_log.open("ab") as log:
             self._sandbox = subprocess.Popen(command, stdout=log, stderr=log)
         until(ready.exists, 20)
-        ports = json.loads(ready.read_text())
-        self.telegram, self.smsc = ports["telegram"], ports["smsc"]
-        self._write_config()
 
     def _write_config(self) -> None:
         self.config.write_text(
@@ -90,10 +99,16 @@ class Production:
         )
 
     @property
+    def database(self) -> str:
+        """Always the embedded one: the disk is the point of some tests."""
+        return f"sqlite:///{self.data / 'kodgate.db'}"
+
+    @property
     def environ(self) -> dict[str, str]:
         return {
             **os.environ,
             "KODGATE_CONFIG": str(self.config),
+            "KODGATE_DATABASE": self.database,
             "KODGATE_MASTER_KEY_FILE": str(self.folder / "master.key"),
             "KODGATE_TELEGRAM__TOKEN_FILE": str(self.folder / "token"),
         }
@@ -111,11 +126,17 @@ class Production:
         assert not check or done.returncode == 0, done.stderr
         return done
 
+    def command(self, *words: str) -> str:
+        """The same without a process of its own: the set-up takes many."""
+        done = CliRunner().invoke(app, list(words), env=self.environ)
+        assert done.exit_code == 0, done.output
+        return done.output
+
     def set_up(self) -> Caller:
         """Tariff, route and alice's account with money."""
         tariff = self.folder / "tariff.csv"
         tariff.write_text(TARIFF)
-        self.run("tariff", "import", str(tariff))
+        self.command("tariff", "import", str(tariff))
         password = self.folder / "smsc-password"
         fields = (
             "host=127.0.0.1",
@@ -123,12 +144,12 @@ class Production:
             "system_id=sandbox",
             f"password_file={password}",
         )
-        self.run("route", "add", "main", *(x for field in fields for x in ("--set", field)))
+        self.command("route", "add", "main", *(x for field in fields for x in ("--set", field)))
         settings = ("sender=kodgate", "template=Code {code}")
-        printed = self.run(
+        printed = self.command(
             "account", "create", "alice", *(x for one in settings for x in ("--set", one))
-        ).stdout
-        self.run("account", "top-up", "alice", "1000", "--document", "invoice 1")
+        )
+        self.command("account", "top-up", "alice", "1000", "--document", "invoice 1")
         secret = printed.partition("http_password: ")[2].split()[0]
         return Caller(self, login="alice", password=secret)  # type: ignore[arg-type]
 

@@ -25,21 +25,31 @@ CODE = "48151623"
 PHONE = "79031415926"
 
 
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> tuple[Production, str]:
+    """Set up once by the command line, never started; and alice's secret."""
+    made = Production(tmp_path_factory.mktemp("template"))
+    return made, made.set_up().password
+
+
 @pytest.fixture
-def production(tmp_path: Path) -> Iterator[Production]:
-    """Set up, not started."""
-    made = Production(tmp_path)
+def production(template: tuple[Production, str], tmp_path: Path) -> Iterator[Production]:
+    """Set up, its providers running, itself not started."""
+    made = template[0].copy_to(tmp_path)
     made.start_sandbox()
     yield made
     made.kill()
 
 
+def _customer(production: Production, template: tuple[Production, str]) -> Caller:
+    return Caller(production, login="alice", password=template[1])  # type: ignore[arg-type]
+
+
 @pytest.fixture
-def alice(production: Production) -> Caller:
+def alice(production: Production, template: tuple[Production, str]) -> Caller:
     """A customer of a started gateway."""
-    caller = production.set_up()
     production.start()
-    return caller
+    return _customer(production, template)
 
 
 def test_what_the_command_line_set_up_sends_a_code_both_ways(alice: Caller) -> None:
@@ -52,9 +62,7 @@ def test_what_the_command_line_set_up_sends_a_code_both_ways(alice: Caller) -> N
     assert alice.problems() == []
 
 
-def test_no_secret_is_found_where_it_does_not_belong(
-    alice: Caller, production: Production, tmp_path: Path
-) -> None:
+def test_no_secret_is_found_where_it_does_not_belong(alice: Caller, production: Production) -> None:
     sent = _journey(alice)
     titles = Path(f"/proc/{production.process.pid}/cmdline").read_bytes()  # type: ignore[union-attr]
     metrics = _page(f"http://127.0.0.1:{production.metrics}/metrics")
@@ -213,7 +221,8 @@ def test_doctor_says_what_is_well_and_how_to_mend_the_rest(
     assert TOKEN not in said
     production.terminate()
     (production.folder / "token").write_text("notTheRightToken0123456789")
-    (production.folder / "smsc-password").write_text("wrong")
+    fields = ("host=127.0.0.1", f"port={production.smsc}", "system_id=sandbox", "password=wrong")
+    production.command("route", "add", "main", *(x for one in fields for x in ("--set", one)))
     done = production.run("doctor", check=False)
     assert done.returncode != 0
     assert len(re.findall("FAIL", done.stdout)) >= 2
@@ -232,12 +241,12 @@ def _own_address() -> str | None:
 
 
 def test_plain_http_from_elsewhere_is_refused_and_the_credentials_not_looked_at(
-    production: Production,
+    production: Production, template: tuple[Production, str]
 ) -> None:
     address = _own_address()
     if address is None:
         pytest.skip("this machine has no address but loopback")
-    alice = production.set_up()
+    alice = _customer(production, template)
     text = production.config.read_text().replace("[http]", '[http]\nhost = "0.0.0.0"')
     production.config.write_text(text)
     production.start()
@@ -264,13 +273,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_is_try_later_and_loses_nothing_that_was_accepted(
-    tmp_path: Path, small_disk: Path
+    template: tuple[Production, str], tmp_path: Path, small_disk: Path
 ) -> None:
     (tmp_path / "etc").mkdir()
-    production = Production(tmp_path / "etc", data=small_disk / "data")
+    production = template[0].copy_to(tmp_path / "etc", data=small_disk / "data")
     production.start_sandbox()
     try:
-        alice = production.set_up()
+        alice = _customer(production, template)
         production.start()
         accepted = [alice.send(PHONE)["packet_id"] for _ in range(3)]
         ballast = small_disk / "ballast"
