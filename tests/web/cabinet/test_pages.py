@@ -290,6 +290,18 @@ async def test_a_test_send_answers_as_the_wire_does(open_hall: Hall, owner: Pers
     assert "packet_id" in await owner.do("test", phone_list=PHONE, mode="TELE", test="-1")
 
 
+@pytest.mark.parametrize(
+    ("interface", "said"),
+    [("json_in5", '"err_num":0'), ("json", '"state":"Accepted"'), ("nonsense", "error_num = OK")],
+)
+async def test_a_test_can_be_sent_through_each_interface(
+    owner: Person, interface: str, said: str
+) -> None:
+    form = {"phone_list": PHONE, "mode": "TELE", "to_sms": "1", "message_id": "77"}
+    text = await owner.do("test", **form, interface=interface, valid_period="60")
+    assert said in text and "Списание: Telegram" in text
+
+
 async def test_an_owner_adds_a_user_who_can_sign_in(open_hall: Hall, owner: Person) -> None:
     page = await owner.post("users/create", login="eve", role="support")
     found = re.search(r'class="secret">([A-Za-z0-9]{20})<', page.text)

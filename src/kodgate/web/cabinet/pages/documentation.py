@@ -6,6 +6,7 @@ from starlette.responses import Response
 
 from kodgate.core import errors, results
 from kodgate.web.cabinet import snippets
+from kodgate.web.cabinet.snippets import Posting
 from kodgate.web.cabinet.visit import Page, Visit
 from kodgate.web.cabinet.words import N_
 
@@ -49,11 +50,12 @@ async def show(visit: Visit) -> Response:
     base, login = visit.site.base(visit), visit.own.login
     who = {"http_username": login, "http_password": "..."}
     send = {**who, "mode": "TELE", "phone_list": "79123456789", "to_sms": "1"}
+    status = {**who, "packet_id": "1000000"}
     return visit.page(
         "documentation.html",
         base=base,
-        sending=snippets.all_of(base, SEND, send),
-        asking=snippets.all_of(base, STATUS, {**who, "packet_id": "1000000"}),
+        sending=snippets.all_of(Posting(base=base, path=SEND, parameters=send)),
+        asking=snippets.all_of(Posting(base=base, path=STATUS, parameters=status)),
         parameters=PARAMETERS,
         causes=CAUSES,
         errors=sorted(errors.TABLE, key=lambda row: row.number),
