@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -15,11 +17,25 @@ from kodgate.core.accounts import AccountSettings
 from kodgate.core.tariffs import Price, Tariff
 from kodgate.core.types import Event
 from kodgate.store import Route, Store, migrate, open_store, public_url, schema, transfer
-from kodgate.store.cabinet import CabinetStore
+from kodgate.store.cabinet import CabinetStore, Filter, Session
+from kodgate.store.console import ConsoleStore
 from kodgate.store.transfer import Different, NotEmpty
 
 from .cluster import Cluster
-from .kit import FUNDS, NOW, TELEGRAM, account, digest, expire, observe, order, place, sent
+from .kit import (
+    DAY,
+    FUNDS,
+    NOW,
+    SECOND,
+    TELEGRAM,
+    account,
+    digest,
+    expire,
+    observe,
+    order,
+    place,
+    sent,
+)
 
 
 def silent(_table: str, _done: int, _total: int) -> None:
@@ -47,7 +63,8 @@ async def fill(store: Store) -> None:
         Tariff(name="default", valid_from=NOW, zones={"7": 1, "": 2}, prices=prices), at=NOW
     )
     await store.save_route(Route(name="main", channel="sms", profile="{}", created_at=NOW))
-    await store.put("clock", "1")
+    for key in ("clock", "node a", "node b", "nodes", "Node c"):
+        await store.put(key, "{}")
     claimed = await sent(store, order(alice, user_message_id="m1", unique_days=7))
     await observe(store, message_id=claimed.message.id, provider_id="tg-2", epoch=1, source="send")
     await expire(store, claimed)
@@ -101,6 +118,91 @@ async def test_everything_moves_back(old: str, empty: str, tmp_path: Path) -> No
     assert placed.packet_id == 1_000_021
     assert await store.verify() == [] and copied.findings == []
     await store.close()
+
+
+SPAN = {"since": NOW - DAY, "until": NOW + 2 * DAY}
+QUESTIONS: dict[str, Callable[[CabinetStore, ConsoleStore], Awaitable[Any]]] = {
+    "user": lambda cabinet, _: cabinet.user("alice"),
+    "users": lambda cabinet, _: cabinet.users(1),
+    "everybody": lambda cabinet, _: cabinet.users(),
+    "audits": lambda cabinet, _: cabinet.audits(None),
+    "packets": lambda cabinet, _: cabinet.packets(1, Filter(), limit=9),
+    "queued": lambda cabinet, _: cabinet.packets(
+        1, Filter(**SPAN, state="queued", channel="sms", before_id=1_900_000), limit=9
+    ),
+    "by provider": lambda cabinet, _: cabinet.by_provider_id(1, "tg-1"),
+    "ledger": lambda cabinet, _: cabinet.ledger(1, **SPAN, kind="charge", before_id=10**9, limit=9),
+    "whole ledger": lambda cabinet, _: cabinet.ledger(
+        1, since=None, until=None, kind=None, before_id=None, limit=9
+    ),
+    "pace": lambda _, console: console.pace(**SPAN, bucket_ms=SECOND),
+    "outcomes": lambda _, console: console.outcomes(**SPAN),
+    "waiting": lambda _, console: console.waiting(),
+    "overdue": lambda _, console: console.overdue(now=NOW),
+    "nodes": lambda _, console: console.nodes(),
+    "open letters": lambda _, console: console.open_letters(limit=99),
+    "dead letters": lambda _, console: console.dead_letters(**SPAN, limit=99),
+    "dead counts": lambda _, console: console.dead_counts(**SPAN),
+    "house": lambda _, console: console.house(),
+    "booked": lambda _, console: console.booked(**SPAN),
+    "exposed": lambda _, console: console.exposed(**SPAN),
+    "document": lambda _, console: console.has_document(1, ""),
+    "revision": lambda _, console: console.revision(),
+}
+
+
+async def test_people_are_told_the_same_by_both(old: str, empty: str) -> None:
+    await transfer.transfer(old, empty, silent)
+    told = []
+    for url in (old, empty):
+        store: Any = open_store(url)
+        await store.open()
+        cabinet, console = CabinetStore(store), ConsoleStore(store)
+        told.append({name: await ask(cabinet, console) for name, ask in QUESTIONS.items()})
+        await store.close()
+    assert told[0] == told[1]
+    assert told[0]["nodes"] == {"a": "{}", "b": "{}"}
+    assert len(told[0]["packets"]) == 9 and told[0]["pace"] and told[0]["house"]
+
+
+async def test_the_cabinet_writes_to_postgresql(empty: str) -> None:
+    store: Any = open_store(empty)
+    await store.open()
+    cabinet = CabinetStore(store)
+    user = await cabinet.create_user(account_id=None, login="o", role="operator", password="", at=1)
+    with pytest.raises(ValueError, match="taken"):
+        await cabinet.create_user(account_id=None, login="o", role="operator", password="", at=1)
+    assert await cabinet.use_totp_step(user.id, 5) and not await cabinet.use_totp_step(user.id, 5)
+    await cabinet.set_totp(user.id, b"sealed", recovery=[b"one"])
+    assert await cabinet.use_recovery_code(user.id, b"one", at=2)
+    assert await cabinet.recovery_codes_left(user.id) == 0
+    session = await cabinet.open_session(b"digest", browser(user.id))
+    assert await cabinet.session(b"digest") == session == (await cabinet.sessions(user.id))[0]
+    await cabinet.touch_session(session.id, seen_at=9)
+    await cabinet.prove_session(session.id, at=9)
+    await cabinet.set_disabled(user.id, True)
+    assert await cabinet.session(b"digest") is None
+    story = {"at": 1, "account_id": None, "actor": "o", "action": "x", "detail": "", "ip": ""}
+    await asyncio.gather(*(cabinet.audit(**story) for _ in range(6)))
+    assert len(await cabinet.audits(None)) == 6
+    assert await cabinet.broken_audit() is None
+    await store.close()
+
+
+def browser(user_id: int) -> Session:
+    return Session(
+        id=0,
+        user_id=user_id,
+        csrf="x",
+        stage="full",
+        view_account_id=None,
+        created_at=1,
+        seen_at=1,
+        proved_at=1,
+        expires_at=99,
+        ip="::1",
+        agent="",
+    )
 
 
 async def test_a_target_with_data_is_refused(old: str, empty: str) -> None:

@@ -34,6 +34,8 @@ READERS = 4
 CHANGERS = 4
 """Claims, looks for due work, confirms, accounts."""
 
+LOOK_S = 60.0
+"""Reports read more than a moment's worth; nobody waits for their locks."""
 CLOSE_S = 10.0
 VERSION_MIN = 14
 
@@ -142,6 +144,7 @@ class PostgresStore(CommonStore):
                 self._readers,
                 lambda connection: run(connection, make(), self._ids),
                 begin=sql.BEGIN_READING,
+                seconds=LOOK_S,
             )
         )
 

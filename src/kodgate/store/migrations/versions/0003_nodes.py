@@ -24,6 +24,7 @@ def upgrade() -> None:
         )
     if op.get_bind().dialect.name == "postgresql":
         _expect_many_updates()
+        _order_texts_by_bytes()
 
 
 def _expect_many_updates() -> None:
@@ -37,3 +38,15 @@ def _expect_many_updates() -> None:
         "alter table message set (fillfactor = 80, autovacuum_vacuum_threshold = 5000,"
         " autovacuum_vacuum_scale_factor = 0.02)"
     )
+
+
+def _order_texts_by_bytes() -> None:
+    """As SQLite does, whatever language the database was made for."""
+    texts = op.get_bind().execute(
+        sa.text(
+            "select table_name, column_name from information_schema.columns"
+            " where table_schema = current_schema() and data_type = 'text'"
+        )
+    )
+    for table, column in texts.all():
+        op.execute(f'alter table "{table}" alter column "{column}" type text collate "C"')
