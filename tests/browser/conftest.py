@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from bench.gateway import Gateway
 from tests.browser.person import PASSWORD, Browser
-from tests.e2e.caller import Caller
 
 TIME_SCALE = 20.0
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -30,12 +29,6 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     gateway.start()
     yield gateway
     gateway.kill()
-
-
-@pytest.fixture(scope="session")
-def alice(running: Gateway) -> Caller:
-    """The program of the demo account."""
-    return Caller(running)
 
 
 @pytest.fixture(scope="session")
