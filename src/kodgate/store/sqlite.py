@@ -15,6 +15,7 @@ from kodgate.core.orders import NotPlaced, Order, Placed
 from kodgate.core.types import Observation
 from kodgate.store import Recorded, Unavailable, batches, placing, sql
 from kodgate.store.advancing import UNMATCHED
+from kodgate.store.checkpointing import Checkpointer
 from kodgate.store.common import FAULTY, CommonStore
 from kodgate.store.program import Program
 from kodgate.store.sqlite_driver import run
@@ -22,8 +23,8 @@ from kodgate.store.writer import QUEUE_MAX, Work, Writer
 
 READERS = 2
 BUSY_TIMEOUT_S = 5.0
-CHECKPOINT_PAGES = 4_000
-"""16 MB of log between two checkpoints."""
+CHECKPOINT_PAGES = 40_000
+"""160 MB of log, after which a commit copies it itself: the checkpointer is far ahead of that."""
 
 DURABLE = {
     "journal_mode": "wal",
@@ -50,13 +51,19 @@ class SqliteStore(CommonStore):
         self._accept = Work(apply=self._place, failed=_not_placed, last=True)
         self._record = Work(apply=_advance, failed=self._faulty)
         self.writer: Writer
+        self._checkpointer: Checkpointer
 
     async def open(self) -> None:
         """Raises RuntimeError where the schema or the durability is not as it must be."""
-        self.writer = Writer(self._connect, queue_max=self._queue_max)
+        self._checkpointer = Checkpointer(lambda: connect(self._path))
+        self.writer = Writer(
+            self._connect, queue_max=self._queue_max, between=self._checkpointer.finish
+        )
         self.writer.start()
+        self._checkpointer.start()
 
     async def close(self) -> None:
+        await asyncio.to_thread(self._checkpointer.stop)
         await self.writer.stop()
         self._readers.shutdown()
         for connection in self._opened:

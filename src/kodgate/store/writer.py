@@ -62,14 +62,24 @@ class _Call:
     error: Exception | None = None
 
 
+def _nothing(connection: sqlite3.Connection) -> None:
+    """The default `between`."""
+
+
 class Writer:
     """Takes calls from one event loop and commits them in groups."""
 
     def __init__(
-        self, connect: Callable[[], sqlite3.Connection], *, queue_max: int = QUEUE_MAX
+        self,
+        connect: Callable[[], sqlite3.Connection],
+        *,
+        queue_max: int = QUEUE_MAX,
+        between: Callable[[sqlite3.Connection], None] = _nothing,
     ) -> None:
+        """`between`: done after the callers of a transaction were told, before the next one."""
         self._connect = connect
         self._queue_max = queue_max
+        self._between = between
         self._lanes: dict[bool, deque[_Call]] = {False: deque(), True: deque()}
         self._waiting = 0
         self._ready = threading.Condition()
@@ -112,6 +122,8 @@ class Writer:
                 self._loop.call_soon_threadsafe(_resolve, calls)
             except RuntimeError:  # the loop has been closed: nobody waits any more
                 log.warning("an event loop ended before its writes did")
+            if self._connection is not None:
+                self._between(self._connection)
         if self._connection is not None:
             self._connection.close()
 
