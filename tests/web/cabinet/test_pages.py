@@ -14,6 +14,7 @@ from tests.web.cabinet.kit import BASE, Hall, Person, words
 from kodgate.core.requests import Credentials
 from kodgate.core.types import Event
 from kodgate.web.cabinet.app import PAGES
+from kodgate.web.cabinet.pages.messages import STREAMS_MAX
 from kodgate.web.cabinet.pages.money import harmless
 from kodgate.web.cabinet.roles import RIGHTS, Role
 from kodgate.web.cabinet.site import number_of, safe_path
@@ -370,3 +371,9 @@ def test_only_paths_of_ours_are_followed(path: str) -> None:
 
 def test_words_of_a_page_are_told_from_its_tags() -> None:
     assert words("<p>a&amp;b</p><script>x</script>").strip() == "a&b"
+
+
+async def test_too_many_followers_are_asked_to_wait(open_hall: Hall, owner: Person) -> None:
+    number = await _code(open_hall)
+    open_hall.site.streams = STREAMS_MAX
+    assert (await owner.get(f"messages/{number}/events")).status_code == 503

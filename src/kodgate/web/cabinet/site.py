@@ -18,6 +18,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, Router
 
 from kodgate.core.accounts import Account
+from kodgate.core.errors import InDoubt
 from kodgate.engine import Engine
 from kodgate.store import Unavailable
 from kodgate.store.cabinet import CabinetStore, tables
@@ -96,6 +97,8 @@ class Site:
         self.passwords = Passwords()
         self.throttle = Throttle()
         self.assets = Assets()
+        self.streams = 0
+        """Live stories that are being followed now."""
         self._environments = {lang: self._environment(lang) for lang in texts.LANGUAGES}
         routes = [self._route(page) for page in pages]
         routes.append(Route(f"{prefix}static/{{name}}", self._static, methods=["GET"]))
@@ -121,8 +124,8 @@ class Site:
         async def endpoint(request: Request) -> Response:
             try:
                 answer = await self._serve(request, page)
-            except Unavailable as error:
-                log.warning("page_unavailable", path=page.path, error=str(error))
+            except (Unavailable, InDoubt) as error:
+                log.warning("page_unavailable", path=page.path, error=type(error).__name__)
                 answer = PlainTextResponse("Try again later\n", 503)
             return _dressed(answer, secure=_is_secure(request, self.settings.proxies))
 

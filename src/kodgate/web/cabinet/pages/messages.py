@@ -34,8 +34,6 @@ PING_S = 15.0
 STREAMS_MAX = 200
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
-_streams = 0
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
@@ -230,7 +228,7 @@ async def stream(visit: Visit) -> Response:
     told = await _asked_story(visit)
     if told is None:
         return visit.site.refuse(visit, 404)
-    if _streams >= STREAMS_MAX:
+    if visit.site.streams >= STREAMS_MAX:
         return Response("Try again later\n", 503, headers={"retry-after": "5"})
     seen = number_of(visit.request.headers.get("last-event-id", "")) or 0
     headers = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-store"}
@@ -238,8 +236,7 @@ async def stream(visit: Visit) -> Response:
 
 
 async def _events(visit: Visit, told: Story, seen: int) -> AsyncIterator[bytes]:
-    global _streams
-    _streams += 1
+    visit.site.streams += 1
     try:
         loop = asyncio.get_running_loop()
         ends_s, ping_s = loop.time() + STREAM_S, loop.time() + PING_S
@@ -256,7 +253,7 @@ async def _events(visit: Visit, told: Story, seen: int) -> AsyncIterator[bytes]:
             await asyncio.sleep(LOOK_S)
             told = await story(visit, told.row.packet.id) or told
     finally:
-        _streams -= 1
+        visit.site.streams -= 1
 
 
 def _event(visit: Visit, told: Story) -> bytes:
