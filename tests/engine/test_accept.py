@@ -176,3 +176,18 @@ def test_a_simulation_answers_each_number_with_one_code() -> None:
     assert {m.code for m in sent.messages} == {"100000"}
     assert sent.balance_before - sent.balance_after == sent.packet_cost == 42_000
     assert (sent.packet_id, sent.user_packet_id) == (33, "7")
+
+
+async def test_a_test_does_not_hide_the_real_packet_of_the_same_id(tmp_path: Path) -> None:
+    async with house(tmp_path, running=False) as home:
+        await home.change(accept_user_packet_id=True)
+        asked = (StatusQuery(user_message_id="order-1"), StatusQuery(packet_id=55))
+        tried = await home.send(user_message_id="order-1", user_packet_id="55", test=True)
+        for query in asked:
+            status = await home.engine.status(home.alice, query, caller_ip="")
+            assert status.packet_id == tried.packet_id
+        real = await home.send(user_message_id="order-1", user_packet_id="55")
+        await home.send(user_message_id="order-1", user_packet_id="55", test=True)
+        for query in asked:
+            status = await home.engine.status(home.alice, query, caller_ip="")
+            assert status.packet_id == real.packet_id

@@ -207,7 +207,7 @@ class Store(Protocol):
         user_message_id: str | None = None,
         user_packet_id: str | None = None,
     ) -> PacketRow | None:
-        """One packet of this account; the newest where a user's id fits several."""
+        """One packet of this account; where a user's id fits several, the newest real one."""
 
     async def find(
         self, *, account_id: int | None, phone_digest: bytes, limit: int

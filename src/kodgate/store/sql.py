@@ -196,14 +196,21 @@ PACKET_BY_MESSAGE = (
     "select p.id from message m join packet p on p.id = m.packet_id"
     " where p.account_id = ? and m.id = ?"
 )
-PACKET_BY_USER_MESSAGE = (
-    "select id from packet where account_id = ? and user_message_id = ?"
-    " order by created_at desc, id desc limit 1"
-)
-PACKET_BY_USER_PACKET = (
-    "select id from packet where account_id = ? and user_packet_id = ?"
-    " order by created_at desc, id desc limit 1"
-)
+def _newest(name: str, more: str = "") -> str:
+    return (
+        f"select id from packet where account_id = ? and {name} = ?{more}"
+        " order by created_at desc, id desc limit 1"
+    )
+
+
+PACKET_BY_USER_MESSAGE = _newest("user_message_id")
+PACKET_BY_USER_PACKET = _newest("user_packet_id")
+REAL_PACKET = {
+    PACKET_BY_USER_MESSAGE: _newest("user_message_id", " and test = 0"),
+    PACKET_BY_USER_PACKET: _newest("user_packet_id", " and test = 0"),
+}
+"""Asked where the newest one is a test: it hides no real packet of the same id (O-31)."""
+
 FIND = (
     "select id from packet where phone_digest = ? and (cast(? as bigint) is null or account_id = ?)"
     " order by created_at desc, id desc limit ?"
