@@ -45,12 +45,10 @@ async def _fail_over(site: Site, customers: Customers) -> float:
     cluster = site.cluster
     await customers.accepts(AFTER_S)
     await asyncio.sleep(WARM_S)
-    receiver = _walreceiver(site)
-    _signal(receiver, signal.SIGSTOP)
+    os.kill(_walsender(site), signal.SIGSTOP)
     await asyncio.sleep(LAG_S)
     old = await asyncio.to_thread(cluster.kill_leader)
     killed_at = time.monotonic()
-    _signal(receiver, signal.SIGCONT)
     await asyncio.to_thread(cluster.await_leader, old)
     old.process.start()
     await customers.accepts(AFTER_S)
@@ -63,18 +61,15 @@ def _await_whole(site: Site) -> None:
     until("all members", site.cluster.is_whole, AFTER_S)
 
 
-def _walreceiver(site: Site) -> int:
-    """The process by which the standby gets what the leader wrote."""
-    for pid in site.cluster.standby().process.pids():
+def _walsender(site: Site) -> int:
+    """The leader's process by which the standby gets what was written."""
+    leader = site.cluster.leader()
+    assert leader is not None
+    for pid in leader.process.pids():
         with suppress(OSError):
-            if b"walreceiver" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            if b"walsender" in Path(f"/proc/{pid}/cmdline").read_bytes():
                 return pid
-    raise AssertionError("no standby receives")
-
-
-def _signal(pid: int, number: signal.Signals) -> None:
-    with suppress(ProcessLookupError):
-        os.kill(pid, number)
+    raise AssertionError("nothing is sent to a standby")
 
 
 async def _run(site: Site, times: int, first: int) -> tuple[Customers, checker.Verdict]:
