@@ -26,6 +26,10 @@ RARE_KINDS = ("topup", "adjustment")
 RARE = "kind in ('topup', 'adjustment')"
 """Said in full: only so a database sees that its index of rare kinds will do."""
 
+OPEN = ("queued", "sent", "delivered")
+SCANNED_MAX = 20_000
+"""Packets that are gone through for those with a state or channel."""
+
 NO_HASH = bytes(32)
 """What the first row of the audit trail follows."""
 
@@ -309,22 +313,45 @@ class CabinetStore:
 
     async def packets(self, account_id: int, chosen: Filter, *, limit: int) -> list[PacketRow]:
         """Newest first."""
-        newest = (chosen.state or chosen.channel) is not None
-        join = f" join message m on m.packet_id = p.id and m.num = ({_NEWEST})" if newest else ""
         where, line = _where(
             ("p.account_id = ?", account_id),
             ("p.created_at >= ?", chosen.since),
             ("p.created_at < ?", chosen.until),
             ("p.id < ?", chosen.before_id),
+        )
+        source = f"packet p{where}"
+        if chosen.state in OPEN:
+            source, line = self._open(where, line, chosen)
+        elif (chosen.state or chosen.channel) is not None:
+            source, line = await self._scanned(where, line, chosen)
+        columns = ", ".join(f"p.{name}" for name in rows.PACKET.split(", "))
+        query = f"select {columns} from {source} order by p.created_at desc, p.id desc limit ?"
+        return await self._whole(await self._tables.fetch(query, *line, limit))
+
+    @staticmethod
+    def _open(where: str, line: list[Any], chosen: Filter) -> tuple[str, list[Any]]:
+        """Open messages are few: they are gone through, not the account's packets."""
+        more, words = _where(("m.state = ?", chosen.state), ("m.channel = ?", chosen.channel))
+        source = (
+            f"message m cross join packet p{where} and p.id = m.packet_id"
+            f" and m.decide_at is not null and {more.removeprefix(' where ')}"
+        )
+        return source, [*line, *words]
+
+    async def _scanned(self, where: str, line: list[Any], chosen: Filter) -> tuple[str, list[Any]]:
+        """A rare word is looked for among the newest packets only: a page must end."""
+        last = (
+            f"select p.created_at from packet p{where} order by p.created_at desc"
+            f" limit 1 offset {SCANNED_MAX}"
+        )
+        found = await self._tables.fetch(last, *line)
+        more, words = _where(
+            ("p.created_at >= ?", found[0][0] if found else 0),
             ("m.state = ?", chosen.state),
             ("m.channel = ?", chosen.channel),
         )
-        columns = ", ".join(f"p.{name}" for name in rows.PACKET.split(", "))
-        query = (
-            f"select {columns} from packet p{join}{where}"
-            " order by p.created_at desc, p.id desc limit ?"
-        )
-        return await self._whole(await self._tables.fetch(query, *line, limit))
+        join = f"join message m on m.packet_id = p.id and m.num = ({_NEWEST})"
+        return f"packet p {join}{where} and {more.removeprefix(' where ')}", [*line, *words]
 
     async def by_provider_id(self, account_id: int, provider_id: str) -> list[PacketRow]:
         """By what Telegram or an SMSC calls a message."""
