@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tests.engine.house import House, house
 
+from kodgate.channels import Delivery
 from kodgate.core.orders import Order
 from kodgate.core.types import Message, State, Task
 from kodgate.engine import accept, dispatch
@@ -110,6 +111,23 @@ async def test_an_item_that_comes_as_the_last_batch_ends_is_not_forgotten() -> N
             assert await batcher.submit(item) == item
 
 
+DELIVERY = Delivery(
+    message_id=7,
+    packet_id=1,
+    phone="79120000001",
+    code="4711",
+    zone=1,
+    attempt=1,
+    epoch=1,
+    created_at=0,
+    ends_at=10**15,
+    handover_at=None,
+    decide_at=None,
+    provider_id=None,
+    settles_at=None,
+)
+
+
 def _claimed(lease_until: int) -> Message:
     return Message(
         id=7,
@@ -143,9 +161,8 @@ async def test_only_a_fresh_claim_is_its_own_look(
             asked.append(seen)
             return False
 
-        row_delivery = type("D", (), {"message_id": 7, "epoch": 1})()
         message = _claimed(home.clock.now() + lease_ms)
         asked_s = asyncio.get_running_loop().time() - asked_ago_s
-        journal = _Journal(record, home.clock, "sms", row_delivery, message, asked_s)
+        journal = _Journal(record, home.clock, "sms", DELIVERY, message, asked_s)
         assert await journal.may_go_on() is (looks == 0)
         assert len(asked) == looks

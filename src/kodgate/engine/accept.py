@@ -19,7 +19,7 @@ from kodgate.engine.batch import Batcher
 from kodgate.engine.clock import Clock
 from kodgate.store import Unavailable
 
-WAIT_MAX_S = 0.25
+WAIT_MAX_S = 1.0
 """How long an order may wait for its batch before new ones are refused."""
 
 DRAWS_MAX = 8
