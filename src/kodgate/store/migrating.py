@@ -31,8 +31,9 @@ def migrate(url: str) -> None:
     engine = create_engine(f"sqlite:///{path}")
     try:
         with engine.connect() as connection:
-            connection.execute(text("pragma journal_mode = wal"))
-            connection.execute(text("pragma synchronous = full"))
+            # Closed at once: a commit is refused while a statement is in progress.
+            connection.execute(text("pragma journal_mode = wal")).close()
+            connection.execute(text("pragma synchronous = full")).close()
             connection.commit()
             _upgrade(connection)
             connection.commit()
