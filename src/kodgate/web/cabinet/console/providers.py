@@ -3,19 +3,23 @@ was given the money back for."""
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from starlette.responses import Response
 
 from kodgate.core.types import BookingKind
 from kodgate.store.console import Booked, Exposed
-from kodgate.web.cabinet.console.desk import PERIOD_NAMES, desk, logins, look, period
+from kodgate.web.cabinet.console.desk import PERIOD_NAMES, act, desk, logins, look
+from kodgate.web.cabinet.figures import PERIODS
 from kodgate.web.cabinet.site import number_of
 from kodgate.web.cabinet.visit import Visit
 
 UNREAD = "unread"
+REPORT_KEY = "console provider report"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,23 +49,17 @@ class Provider:
 
 
 async def show(visit: Visit) -> Response:
-    readings = desk(visit).readings
-    name, since, until = period(visit, "30d")
+    """The last report; one account of it where one is asked for."""
+    text = await visit.site.engine.store.get(REPORT_KEY)
+    report = None if text is None else json.loads(text)
     chosen = number_of(visit.query.get("account", ""))
-    booked = [
-        each
-        for each in await readings.booked(since=since, until=until)
-        if chosen is None or each.account_id == chosen
-    ]
-    exposed = [
-        each
-        for each in await readings.exposed(since=since, until=until)
-        if chosen is None or each.account_id == chosen
-    ]
+    booked = [Booked(**row) for row in _rows(report, "booked", chosen)]
+    exposed = [Exposed(**row) for row in _rows(report, "exposed", chosen)]
     names = await logins(visit)
     return visit.page(
         "console/providers.html",
-        period=name,
+        report=report,
+        period=report["period"] if report else "24h",
         periods=PERIOD_NAMES,
         providers=providers(booked),
         exposed=exposed,
@@ -73,6 +71,29 @@ async def show(visit: Visit) -> Response:
             *((str(id), login) for id, login in names.items()),
         ],
     )
+
+
+def _rows(report: dict[str, Any] | None, part: str, chosen: int | None) -> list[dict[str, Any]]:
+    rows = report[part] if report else []
+    return [row for row in rows if chosen is None or row["account_id"] == chosen]
+
+
+async def count(visit: Visit) -> Response:
+    """Reads every booking of a period, and keeps the report: a month of codes takes seconds."""
+    site, name = desk(visit), visit.form.get("period", "")
+    if name not in PERIODS:
+        return visit.go("providers", note="bad_value")
+    until = site.engine.clock.now() + 1
+    since = until - PERIODS[name]
+    report = {
+        "period": name,
+        "since": since,
+        "until": until,
+        "booked": [asdict(row) for row in await site.readings.booked(since=since, until=until)],
+        "exposed": [asdict(row) for row in await site.readings.exposed(since=since, until=until)],
+    }
+    await site.engine.store.put(REPORT_KEY, json.dumps(report))
+    return visit.go("providers")
 
 
 def providers(booked: Iterable[Booked]) -> list[Provider]:
@@ -107,4 +128,4 @@ def _of_unread(exposed: Iterable[Exposed]) -> tuple[int, int, int]:
     )
 
 
-PAGES = (look("providers", show),)
+PAGES = (look("providers", show), act("providers", count))
