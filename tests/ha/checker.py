@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 import urllib.request
 from collections import Counter
 from collections.abc import Sequence
@@ -61,12 +62,12 @@ class Verdict:
 
 async def all_final(database: str, seconds: float) -> int:
     """Waits until every packet is final; how many are not, in the end."""
-    for _ in range(int(seconds * 2)):
+    ends_at = time.monotonic() + seconds
+    while True:
         left: int = (await rows(database, OPEN))[0][0]
-        if left == 0:
-            return 0
+        if left == 0 or time.monotonic() > ends_at:
+            return left
         await asyncio.sleep(0.5)
-    return left
 
 
 async def check(database: str, asked: Sequence[Asked]) -> Verdict:
