@@ -148,9 +148,8 @@ class ConsoleStore:
 
     async def nodes(self) -> dict[str, str]:
         """Node -> the mark that it left last (JSON, see the engine's housekeeping)."""
-        query = "select key, value from value where key >= ? and key < ? order by key"
-        after = NODE_PREFIX[:-1] + chr(ord(NODE_PREFIX[-1]) + 1)
-        found = await self._tables.fetch(query, NODE_PREFIX, after)
+        query = "select key, value from value where key like ? order by key"
+        found = await self._tables.fetch(query, f"{NODE_PREFIX}%")
         return {row[0].removeprefix(NODE_PREFIX): row[1] for row in found}
 
     # Queue and dead letters
