@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import shutil
@@ -15,14 +14,12 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from string import Template
-from typing import Any
 
 from deploy.local.processes import Process, free_port, until
 
 DEPLOY = Path(__file__).parents[1]
 FORM_S = 90.0
 FAILOVER_S = 90.0
-STREAMING = {"streaming", "running"}
 
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -266,11 +263,6 @@ class Cluster:
 
     def resume(self, member: Member) -> None:
         member.process.signal(signal.SIGCONT)
-
-    def history(self) -> Any:
-        """The changes of the leader, as Patroni tells them."""
-        leader = until("a leader", self.leader, FAILOVER_S)
-        return json.loads(ask(f"http://{leader.rest}/history")[1] or b"[]")
 
 
 def _postmaster(data: Path) -> int | None:
