@@ -196,6 +196,8 @@ PACKET_BY_MESSAGE = (
     "select p.id from message m join packet p on p.id = m.packet_id"
     " where p.account_id = ? and m.id = ?"
 )
+
+
 def _newest(name: str, more: str = "") -> str:
     return (
         f"select id from packet where account_id = ? and {name} = ?{more}"
