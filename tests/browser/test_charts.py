@@ -53,3 +53,13 @@ def test_a_chart_follows_the_window_s_width(running: Gateway, chromium: Browser)
         alice.page.set_viewport_size({"width": 390, "height": 800})
         alice.page.wait_for_function("document.querySelector('.plot .uplot').clientWidth < 390")
         assert alice.overflow() <= 0
+
+
+def test_a_program_of_the_documentation_is_copied(running: Gateway, chromium: Browser) -> None:
+    with chromium.person(running.url) as alice:
+        alice.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        alice.go("documentation")
+        shown = alice.page.locator("section pre").first.text_content()
+        alice.page.get_by_role("button", name="Скопировать").first.click()
+        alice.page.get_by_role("button", name="Скопировано").wait_for()
+        assert alice.page.evaluate("navigator.clipboard.readText()") == shown

@@ -1,4 +1,4 @@
-"""A request as people paste it: curl, Python, PHP, 1C. Pure."""
+"""A request as people paste it: curl, Python, PHP, 1C, C#. Pure."""
 
 from __future__ import annotations
 
@@ -97,11 +97,23 @@ def one_c(posting: Posting) -> str:
 Сообщить(Ответ.ПолучитьТелоКакСтроку("UTF-8"));"""
 
 
+def c_sharp(posting: Posting) -> str:
+    """.NET 6 and later; written with care, but no .NET has run it here."""
+    texts = (json.dumps(text, ensure_ascii=False) for text in (posting.body, posting.type))
+    return f"""using System.Text;
+
+using var client = new HttpClient();
+var body = new StringContent({", Encoding.UTF8, ".join(texts)});
+var answer = await client.PostAsync({json.dumps(posting.url)}, body);
+Console.WriteLine(await answer.Content.ReadAsStringAsync());"""
+
+
 WRITERS: dict[str, Callable[[Posting], str]] = {
     "curl": curl,
     "Python": python,
     "PHP": php,
     "1C": one_c,
+    "C#": c_sharp,
 }
 
 
