@@ -99,14 +99,15 @@ def cluster(*, fast: bool = True) -> Iterator[Cluster]:
         yield found
         found.drop()
         return
-    try:
-        server = _start(Path(tempfile.mkdtemp(prefix="kodgate-postgres-")))
-    except Exception as error:
-        pytest.skip(f"no PostgreSQL: {type(error).__name__}: {error}; name one in {OWN}")
-    try:
-        yield Cluster(server.get_uri(database="postgres"), fast=fast)
-    finally:
-        server.cleanup()
+    with tempfile.TemporaryDirectory(prefix="kodgate-postgres-") as folder:
+        try:
+            server = _start(Path(folder))
+        except Exception as error:
+            pytest.skip(f"no PostgreSQL: {type(error).__name__}: {error}; name one in {OWN}")
+        try:
+            yield Cluster(server.get_uri(database="postgres"), fast=fast)
+        finally:
+            server.cleanup()
 
 
 def _start(folder: Path) -> Any:
