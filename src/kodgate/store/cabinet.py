@@ -22,12 +22,11 @@ AUDIT_TRIES = 20
 CHANNELS = ("telegram", "sms")
 """Whose provider ids one search box finds."""
 
-RARE_KINDS = ("topup", "adjustment")
 RARE = "kind in ('topup', 'adjustment')"
 """Said in full: only so a database sees that its index of rare kinds will do."""
 
 OPEN = ("queued", "sent", "delivered")
-SCANNED_MAX = 20_000
+SCANNED_MAX = 10_000
 """Packets that are gone through for those with a state or channel."""
 
 NO_HASH = bytes(32)
@@ -340,11 +339,9 @@ class CabinetStore:
 
     async def _scanned(self, where: str, line: list[Any], chosen: Filter) -> tuple[str, list[Any]]:
         """A rare word is looked for among the newest packets only: a page must end."""
-        last = (
-            f"select p.created_at from packet p{where} order by p.created_at desc"
-            f" limit 1 offset {SCANNED_MAX}"
-        )
-        found = await self._tables.fetch(last, *line)
+        last = f" order by p.created_at desc limit 1 offset {SCANNED_MAX}"
+        query = f"select p.created_at from packet p{where}{last}"
+        found = await self._tables.fetch(query, *line)
         more, words = _where(
             ("p.created_at >= ?", found[0][0] if found else 0),
             ("m.state = ?", chosen.state),
@@ -425,7 +422,7 @@ class CabinetStore:
             ("kind = ?", kind),
             ("id < ?", before_id),
         )
-        rare = f" and {RARE}" if kind in RARE_KINDS else ""
+        rare = f" and {RARE}" if kind in ("topup", "adjustment") else ""
         query = (
             f"select {rows.LEDGER} from transfer{where} and balance_after is not null{rare}"
             " order by id desc limit ?"
