@@ -31,8 +31,10 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     gateway.kill()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """Ended with each file: while Playwright is open its event loop counts as running, and no
+    asynchronous test of another file could start one."""
     path = _chromium()
     if path is None:
         pytest.skip("no Chromium is installed: apt-get install chromium")
