@@ -148,8 +148,10 @@ class ConsoleStore:
 
     async def nodes(self) -> dict[str, str]:
         """Node -> the mark that it left last (JSON, see the engine's housekeeping)."""
-        query = "select key, value from value where key like ? order by key"
-        found = await self._tables.fetch(query, f"{NODE_PREFIX}%")
+        # Not `like`: it knows no case on one database and does on the other.
+        start = f"substr(key, 1, {len(NODE_PREFIX)})"
+        query = f"select key, value from value where {start} = ? order by key"
+        found = await self._tables.fetch(query, NODE_PREFIX)
         return {row[0].removeprefix(NODE_PREFIX): row[1] for row in found}
 
     # Queue and dead letters
