@@ -348,18 +348,8 @@ class _Journal:
         detail: str = "",
     ) -> bool:
         crash.point("checked", self._channel)
-        go_on: bool = await self._record(
-            Observation(
-                at=self._clock.now(),
-                source="prepare",
-                message_id=self._delivery.message_id,
-                channel=self._channel,
-                epoch=self._delivery.epoch,
-                provider_id=provider_id,
-                settles_at=settles_at,
-                bookings=bookings,
-                detail=detail,
-            )
+        go_on = await self._prepare(
+            provider_id=provider_id, settles_at=settles_at, bookings=bookings, detail=detail
         )
         crash.point("prepared", self._channel)
         return go_on
@@ -367,15 +357,19 @@ class _Journal:
     async def may_go_on(self) -> bool:
         if self._is_fresh():
             return True
-        go_on: bool = await self._record(
-            Observation(
-                at=self._clock.now(),
-                source="prepare",
-                message_id=self._delivery.message_id,
-                channel=self._channel,
-                epoch=self._delivery.epoch,
-            )
+        return await self._prepare()
+
+    async def _prepare(self, **facts: Any) -> bool:
+        """Records `facts` under the claim; whether it still holds."""
+        seen = Observation(
+            at=self._clock.now(),
+            source="prepare",
+            message_id=self._delivery.message_id,
+            channel=self._channel,
+            epoch=self._delivery.epoch,
+            **facts,
         )
+        go_on: bool = await self._record(seen)
         return go_on
 
     def _is_fresh(self) -> bool:
