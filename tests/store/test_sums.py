@@ -136,6 +136,18 @@ async def test_two_nodes_that_settle_the_same_hours_count_nothing_twice(filled: 
     assert await everything(filled) == before
 
 
+async def test_years_without_an_operation_are_passed_in_one_step(filled: Filled):
+    await filled.settle()
+    before = await everything(filled)
+    later = filled.now + 1_000 * DAY_MS
+    steps = 0
+    while await filled.sums.settle(filled.account_id, now=later):
+        steps += 1
+    assert steps <= 3
+    assert await filled.sums.mark(filled.account_id) == (later // HOUR_MS - 1) * HOUR_MS
+    assert await everything(filled) == before
+
+
 async def test_an_account_in_which_nothing_happened_has_nothing_to_settle(filled: Filled):
     bob = await filled.store.create_account(login="bob", name="Bob", at=filled.now)
     assert not await filled.sums.settle(bob.id, now=filled.now)

@@ -94,6 +94,15 @@ _TRANSFERS_OF = (
     f" from transfer where {_OWN} group by 1, 2"
 )
 
+_FIRST_PACKET = (
+    "select created_at from packet where account_id = ? and created_at >= ?"
+    " order by created_at limit 1"
+)
+_FIRST_TRANSFER = (
+    "select at from transfer where account_id = ? and id >= ? and at >= ?"
+    " and balance_after is not null order by id limit 1"
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Kind:
@@ -208,12 +217,15 @@ class Sums:
 
     async def settle(self, account_id: int, *, now: int) -> bool:
         """Sums the next settled hours, a day of them at most; False: there are none."""
-        begin = await self._begin(account_id)
-        if begin is None:
+        mark = await self._begin(account_id)
+        if mark is None:
             return False
-        end = min(begin + STEP_MS, (now - LAG_MS) // HOUR_MS * HOUR_MS)
+        over = (now - LAG_MS) // HOUR_MS * HOUR_MS
+        # an hour less, since the operations of two nodes are numbered in nearly their order only
+        begin = max(mark, min(over, await self._busy_hour(account_id, mark) - HOUR_MS))
+        end = min(begin + STEP_MS, over)
         end = min(end, await self._open_hour(account_id, begin, end))
-        if end <= begin:
+        if end <= mark:
             return False
         lines = {
             f"{table} (account_id, hour, {kind.key}, {kind.sums})": await self._tables.fetch(
@@ -237,16 +249,21 @@ class Sums:
         mark = await self.mark(account_id)
         if mark is not None:
             return mark
+        first = await self._busy_hour(account_id, 0)
+        return None if first == _hour(EVER) else first
+
+    async def _busy_hour(self, account_id: int, since: int) -> int:
+        """The first hour in which anything happened: quiet ones are passed at once."""
+        low, _ = await self.ids(account_id, since, since)
         firsts = [
             row[0]
-            for query in (
-                "select created_at from packet where account_id = ? order by created_at limit 1",
-                "select at from transfer where account_id = ? and balance_after is not null"
-                " order by id limit 1",
+            for query, line in (
+                (_FIRST_PACKET, (account_id, since)),
+                (_FIRST_TRANSFER, (account_id, low, since)),
             )
-            for row in await self._tables.fetch(query, account_id)
+            for row in await self._tables.fetch(query, *line)
         ]
-        return min(firsts) // HOUR_MS * HOUR_MS if firsts else None
+        return _hour(min(firsts, default=EVER))
 
     async def _open_hour(self, account_id: int, begin: int, end: int) -> int:
         """The first hour in which a packet is still open."""
