@@ -148,6 +148,29 @@ class Cores:
         self.words.add(verdict.value)
         return after, verdict is life.Verdict.RIGHT
 
+    def _discard(self, core: Core) -> tuple[Core, bool]:
+        """At once, without the patience that an operator must have: more than can happen."""
+        newest = core.messages[-1]
+        change = life.discard(core.packet, core.messages, at=NOW, patience_ms=0)
+        due = newest.decide_at is not None and newest.decide_at <= NOW
+        assert (change is not None) is due, "only what is stuck may be discarded"
+        if change is None:
+            return core, False
+        after = self._apply(core, change)
+        ended = after.messages[newest.num - 1]
+        assert (ended.state, ended.reason) == (State.FAILED, Reason.DISCARDED)
+        assert ended.refunded and after.packet.held == 0, "a discard gives everything back"
+        return after, True
+
+    def _retry(self, core: Core) -> tuple[Core, bool]:
+        change = life.retry(core.packet, core.messages, at=NOW)
+        assert not change.transfers and change.packet == core.packet, "a retry moves money"
+        after = self._apply(core, change)
+        before, message = core.messages[-1], after.messages[-1]
+        kept = (message.state, message.attempts, message.epoch, message.lease_until)
+        assert kept == (before.state, before.attempts, before.epoch, before.lease_until)
+        return after, False
+
     def _tick(self, core: Core) -> tuple[Core, bool]:
         return core._replace(messages=tuple(older(m) for m in core.messages)), False
 
@@ -162,6 +185,8 @@ ACTIONS: dict[str, Callable[..., tuple[Core, bool]]] = {
     "claim": Cores._claim,
     "see": Cores._see,
     "confirm": Cores._confirm,
+    "discard": Cores._discard,
+    "retry": Cores._retry,
     "tick": Cores._tick,
     "restart": Cores._restart,
 }

@@ -124,6 +124,8 @@ class Explorer:
         core = self._packets[world.core]
         newest = core.messages[-1]
         if not newest.state.is_final:
+            after, _ = self._packets.act(world.core, "retry")
+            yield "retry", self._with(world, after)
             yield from self._time(world, newest)
             yield from self._claims(world, newest)
         yield from self._providers(world, core)
@@ -159,6 +161,8 @@ class Explorer:
             return
         after, _ = self._packets.act(world.core, "see", newest.num, "deadline")
         yield "deadline without a look", self._with(world, after)
+        after, _ = self._packets.act(world.core, "discard")
+        yield "discard", self._with(world, after)
         status = world.taken[newest.num - 1]
         if status and newest.channel == "telegram":
             after, _ = self._packets.act(world.core, "see", newest.num, f"deadline:{status}")

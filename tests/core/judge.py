@@ -23,6 +23,7 @@ from .table import CELLS, REFUNDED
 from .world import Core
 
 EVIDENCE = {Event.ACCEPTED, Event.DELIVERED, Event.READ}
+WITHOUT_FALLBACK = {Reason.CANCELLED, Reason.DISCARDED}
 BY_RANK = [
     Event.ACCEPTED,
     Event.DELIVERED,
@@ -74,11 +75,11 @@ class Judge:
         for message in earlier:
             assert message.state.is_final, "two open messages"
             assert message.state is not State.CONFIRMED, "a fallback of a confirmed message"
-            assert message.reason is not Reason.CANCELLED, "a fallback of a cancelled message"
+            assert message.reason not in WITHOUT_FALLBACK, f"a fallback of a {message.reason} one"
         assert [m.num for m in core.messages] == list(range(1, len(core.messages) + 1))
         assert len(core.messages) <= len(self.plan), "a message without a step"
         failed = newest.state in (State.FAILED, State.EXPIRED)
-        if failed and newest.reason is not Reason.CANCELLED:
+        if failed and newest.reason not in WITHOUT_FALLBACK:
             assert newest.num == len(self.plan), "the packet looks final, its fallback is missing"
         if core.packet.answered_at is not None and newest.state is State.QUEUED:
             assert newest.attempts > 0, "an answered packet still has a message to send"

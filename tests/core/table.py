@@ -47,9 +47,10 @@ def _cells() -> dict[tuple[State, Event, Success], Outcome]:
 CELLS = _cells()
 
 REFUNDED: dict[RefundWord, set[Reason]] = {
-    RefundWord.NEVER: {Reason.CANCELLED},
+    RefundWord.NEVER: {Reason.CANCELLED, Reason.DISCARDED},
     RefundWord.REJECTED: {
         Reason.CANCELLED,
+        Reason.DISCARDED,
         Reason.REJECTED,
         Reason.CLOSED,
         Reason.NO_ROUTE,
@@ -57,6 +58,7 @@ REFUNDED: dict[RefundWord, set[Reason]] = {
     },
     RefundWord.UNDELIVERED: {
         Reason.CANCELLED,
+        Reason.DISCARDED,
         Reason.REJECTED,
         Reason.CLOSED,
         Reason.NO_ROUTE,

@@ -68,6 +68,7 @@ def test_no_paused_worker_and_no_answer_that_is_recorded_twice_breaks_a_rule(
         *("corrected", "confirmed_late", "right", "wrong", "used", "exhausted"),
         *("telegram confirmed", "telegram cancelled", "sms confirmed", "sms cancelled"),
         *("sms rejected", "sms undelivered", "sms unknown"),
+        *("discarded", "telegram discarded", "sms discarded"),
     }
 
 

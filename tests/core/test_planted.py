@@ -63,8 +63,8 @@ BUGS: dict[str, tuple[ModuleType, str, str]] = {
     ),
     "cancel is refunded by the refund word only": (
         cascade,
-        "    if reason is Reason.CANCELLED:\n        return True",
-        "    if reason is Reason.CANCELLED:\n        return refund is RefundWord.UNREAD",
+        "    if reason in ALWAYS_REFUNDED:\n        return True",
+        "    if reason in ALWAYS_REFUNDED:\n        return refund is RefundWord.UNREAD",
     ),
     "an unknown end is not refunded as a rejection": (
         cascade,
@@ -145,13 +145,13 @@ BUGS: dict[str, tuple[ModuleType, str, str]] = {
     ),
     "a cancelled message falls back": (
         life,
-        "        if not done and ending.reason is not Reason.CANCELLED:",
+        "        if not done and ending.reason not in cascade.ALWAYS_REFUNDED:",
         "        if not done:",
     ),
     "a confirmed message falls back": (
         life,
-        "        if not done and ending.reason is not Reason.CANCELLED:",
-        "        if ending.reason is not Reason.CANCELLED:",
+        "        if not done and ending.reason not in cascade.ALWAYS_REFUNDED:",
+        "        if ending.reason not in cascade.ALWAYS_REFUNDED:",
     ),
     "the fallback is not charged": (
         life,

@@ -26,6 +26,7 @@ failed     unknown      1          1
 failed     undelivered  7          7
 failed     unread       7          7
 failed     cancelled    9          9
+failed     discarded    10         10
 expired    rejected     7          10
 expired    closed       12         10
 expired    no_route     13         10
@@ -33,6 +34,7 @@ expired    unknown      1          1
 expired    undelivered  7          10
 expired    unread       7          10
 expired    cancelled    9          10
+expired    discarded    10         10
 """
 """Ids of protocol.md 4.3, by 4.4."""
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from kodgate.core import ledger
+from kodgate.core import ledger, life
 from kodgate.core.accounts import AccountSettings, AccountStatus, MissingMode
 from kodgate.core.life import Verdict
 from kodgate.core.orders import CODE_CLASH, NotPlaced, Placed
@@ -22,7 +22,7 @@ from kodgate.core.types import (
     State,
     Task,
 )
-from kodgate.store import Route, Store
+from kodgate.store import Discarded, Route, Store, Unavailable
 
 from .kit import (
     DAY,
@@ -1007,7 +1007,146 @@ async def test_todays_keys_are_never_free(store: Store) -> None:
     assert await store.purge(now=NOW + DAY) == ["2025-10-09"]
 
 
+# Dead letters
+
+
+PATIENCE = 60 * SECOND
+
+
+async def stuck(store: Store, now: int) -> list[int]:
+    return await store.stuck(now=now, patience_ms=PATIENCE, limit=10)
+
+
+async def test_a_message_that_nobody_decides_is_stuck(store: Store) -> None:
+    alice = await account(store)
+    claimed = await sent(store, order(alice))
+    end = life.decide_at(claimed.message) + PATIENCE
+    assert await stuck(store, end - 1) == []
+    assert await stuck(store, end) == [claimed.message.id]
+
+
+async def test_a_reservation_does_not_hide_a_stuck_message(store: Store) -> None:
+    alice = await account(store)
+    claimed = await sent(store, order(alice))
+    late = NOW + 600 * SECOND
+    await store.due(now=late, until=late + 15 * SECOND, limit=10)
+    assert await stuck(store, late) == [claimed.message.id]
+
+
+async def test_a_queued_message_is_stuck_from_its_handover_or_its_claims_end(store: Store) -> None:
+    alice = await account(store)
+    waits, held = await place(store, order(alice, plan=ONLY_SMS), order(alice, plan=ONLY_SMS))
+    end = NOW + 120 * SECOND + PATIENCE
+    await store.claim(channel="sms", node="one", now=NOW, lease_until=end, attempts_max=2, limit=1)
+    assert await stuck(store, end) == [held.message_id]
+    assert sorted(await stuck(store, end + PATIENCE)) == sorted([waits.message_id, held.message_id])
+
+
+async def test_a_discard_gives_everything_back_in_one_transaction(store: Store) -> None:
+    alice = await account(store)
+    claimed = await sent(store, order(alice))
+    message_id = claimed.message.id
+    assert message_id is not None
+    late = NOW + 600 * SECOND
+    done = await store.discard(message_id, at=late, patience_ms=PATIENCE)
+    assert done == Discarded(words=("discarded",), account_id=alice.id)
+    (ended,) = (await row(store, claimed)).messages
+    assert (ended.state, ended.reason, ended.refunded) == (State.FAILED, Reason.DISCARDED, True)
+    after = await fresh(store, alice)
+    assert (after.balance, after.held) == (FUNDS, 0)
+    assert [entry.kind for entry in await store.ledger(alice.id)][:2] == ["refund", "charge"]
+    assert (await store.timeline(claimed.row.packet.id))[-1].word == "discarded"
+    assert await store.verify() == []
+
+
+async def test_a_message_is_discarded_once_and_only_when_it_is_stuck(store: Store) -> None:
+    alice = await account(store)
+    claimed = await sent(store, order(alice))
+    message_id = claimed.message.id
+    assert message_id is not None
+    assert await store.discard(message_id, at=NOW, patience_ms=PATIENCE) is None
+    assert await store.discard(77, at=NOW, patience_ms=PATIENCE) is None
+    late = NOW + 600 * SECOND
+    assert await store.discard(message_id, at=late, patience_ms=PATIENCE) is not None
+    assert await store.discard(message_id, at=late, patience_ms=PATIENCE) is None
+    assert (await fresh(store, alice)).balance == FUNDS
+
+
+async def test_a_discard_that_the_books_do_not_allow_changes_nothing(
+    store: Store, break_ledger: object
+) -> None:
+    alice = await account(store)
+    broken = await sent(store, order(alice))
+    message_id = broken.message.id
+    assert message_id is not None
+    await break_ledger(message_id)  # type: ignore[operator]
+    with pytest.raises(Exception) as refused:
+        await store.discard(message_id, at=NOW + 600 * SECOND, patience_ms=PATIENCE)
+    assert not isinstance(refused.value, Unavailable)
+    assert (await row(store, broken)).messages[0].state is State.SENT
+
+
+async def test_a_retry_makes_a_waiting_attempt_due_at_once(store: Store) -> None:
+    alice = await account(store)
+    await place(store, order(alice))
+    (claimed,) = await claim(store)
+    message_id = claimed.message.id
+    assert message_id is not None
+    await observe(store, source="send", message_id=message_id, epoch=1, retry_at=NOW + 90 * SECOND)
+    assert await claim(store, now=NOW + SECOND) == []
+    assert await store.waiting(now=NOW + SECOND, limit=10) == [message_id]
+    assert await store.retry([message_id], at=NOW + SECOND) == 1
+    assert await store.retry([message_id], at=NOW + SECOND) == 0
+    assert await store.waiting(now=NOW + SECOND, limit=10) == []
+    (again,) = await claim(store, now=NOW + SECOND)
+    assert again.message.attempts == 2
+
+
+async def test_a_retry_of_a_stuck_message_is_decided_at_once(store: Store) -> None:
+    alice = await account(store)
+    claimed = await sent(store, order(alice))
+    message_id = claimed.message.id
+    assert message_id is not None
+    late = NOW + 600 * SECOND
+    await store.due(now=late, until=late + 15 * SECOND, limit=10)
+    assert await store.due(now=late, until=late + 15 * SECOND, limit=10) == []
+    assert await store.retry([message_id], at=late) == 1
+    (due,) = await store.due(now=late, until=late + 15 * SECOND, limit=10)
+    assert (due.message.id, due.deadline) == (message_id, True)
+
+
 # Faults
+
+
+async def test_a_row_that_cannot_be_claimed_stops_no_other(store: Store) -> None:
+    alice, bob = await account(store), await account(store, "bob")
+    broken, sound = await place(store, order(alice), order(bob, at=NOW))
+    await break_plan(store, broken.packet_id)
+    assert [one.message.id for one in await claim(store)] == [sound.message_id]
+    assert [one.message.id for one in await claim(store)] == []
+    refused, placed = await store.accept([order(alice), order(bob)])
+    assert refused == NotPlaced(error="UNAVAILABLE")
+    assert isinstance(placed, Placed)
+
+
+async def test_a_row_that_cannot_be_read_stops_no_other_deadline(store: Store) -> None:
+    alice, bob = await account(store), await account(store, "bob")
+    broken, sound = await sent(store, order(alice), "a"), await sent(store, order(bob), "b")
+    await break_plan(store, broken.row.packet.id)
+    late = NOW + 600 * SECOND
+    found = await store.due(now=late, until=late + 15 * SECOND, limit=10)
+    assert [due.message.id for due in found] == [sound.message.id]
+    assert broken.message.id in await stuck(store, late)
+    await observe(
+        store, at=late, source="deadline", message_id=sound.message.id, events=(Event.TIMED_OUT,)
+    )
+    assert (await row(store, sound)).messages[0].state is State.EXPIRED
+
+
+async def break_plan(store: Store, packet_id: int) -> None:
+    """Makes a packet that cannot be read."""
+    broken = "update packet set plan = ? where id = ?"
+    await store.run([(broken, ("{", packet_id))])  # type: ignore[attr-defined]
 
 
 async def test_an_observation_that_breaks_a_rule_of_money_stops_nothing_else(

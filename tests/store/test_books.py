@@ -147,6 +147,20 @@ class Books(RuleBasedStateMachine):
             packet_id = self.placed[which % len(self.placed)].packet_id
             self.run(self.store.confirm(packet_id, right=right, at=self.now))
 
+    @rule(which=st.integers(0, 99))
+    def discard(self, which: int) -> None:
+        if self.placed:
+            message_id = self.placed[which % len(self.placed)].message_id
+            done = self.run(self.store.discard(message_id, at=self.now, patience_ms=SECOND))
+            stuck = self.run(self.store.stuck(now=self.now, patience_ms=SECOND, limit=1_000))
+            assert message_id not in stuck, done
+
+    @rule()
+    def retry(self) -> None:
+        ids = [placed.message_id for placed in self.placed]
+        if ids:
+            self.run(self.store.retry(ids, at=self.now))
+
     @rule(seconds=st.sampled_from([0, 1, 21, 119, 302, 90_000]))
     def wait(self, seconds: int) -> None:
         self.now += seconds * SECOND

@@ -43,6 +43,9 @@ _REASON_RANK = {
     Reason.UNDELIVERED: 2,
     Reason.UNREAD: 3,
 }
+ALWAYS_REFUNDED = frozenset({Reason.CANCELLED, Reason.DISCARDED})
+"""Ends that give the money back whatever the refund word, and have no fallback."""
+
 # A receipt `undelivered` may beat the answer, so that even `accepted` can be missed that way.
 _WORST_REASON = {
     Success.ACCEPTED: Reason.UNDELIVERED,
@@ -106,7 +109,7 @@ def step(
 
 def is_refunded(refund: RefundWord, reason: Reason) -> bool:
     """Whether a message that ended for `reason` gives the money back (D1)."""
-    if reason is Reason.CANCELLED:
+    if reason in ALWAYS_REFUNDED:
         return True
     return _REFUND_RANK[refund] >= _REASON_RANK[reason]
 

@@ -174,6 +174,45 @@ def confirm(
     return life.change(), Verdict.RIGHT
 
 
+def is_stuck(message: Message, *, at: int, patience_ms: int) -> bool:
+    """A dead letter: an open message that nobody decided, so long after its decision was due. By
+    its reservations alone it never looks overdue: what counts is the end that the rules give it."""
+    return not message.state.is_final and at >= decide_at(message) + patience_ms
+
+
+def retry(packet: Packet, messages: tuple[Message, ...], *, at: int) -> Change:
+    """An operator asks for the newest message's next step now: its decision where that is due, else
+    the attempt that waits. Nothing changes for what has ended, is claimed or has no attempt left;
+    so that no provider is asked once more than without it."""
+    life = _Life(packet, messages)
+    newest = life.newest
+    held = newest.lease_until is not None and newest.lease_until > at
+    if newest.state.is_final or held:
+        return life.change()
+    if at >= decide_at(newest):
+        life.put(_timed(newest))
+    elif newest.task is Task.SEND and newest.due_at is not None and newest.due_at > at:
+        life.put(changed(newest, due_at=at))
+    return life.change()
+
+
+def discard(
+    packet: Packet, messages: tuple[Message, ...], *, at: int, patience_ms: int
+) -> Change | None:
+    """An operator ends a stuck newest message: refunded, no fallback. None: it is not stuck, and
+    ends by itself. What the provider took is still asked for."""
+    life = _Life(packet, messages)
+    newest = life.newest
+    if not is_stuck(newest, at=at, patience_ms=patience_ms):
+        return None
+    life.note(newest.num, "discarded")
+    ending = _Ending(State.FAILED, Reason.DISCARDED)
+    poll_at = None if newest.settles_at is None else at
+    seen = Observation(at=at, source="discard", poll_at=poll_at)
+    life.end(changed(newest, state=ending.state), ending, seen)
+    return life.change()
+
+
 @dataclass(slots=True)
 class _Ending:
     state: State
@@ -232,7 +271,7 @@ class _Life:
             self.note(num, ending.state.value)
             message = changed(message, state=ending.state)
         if ending.state.is_final:
-            self._end(message, ending, seen)
+            self.end(message, ending, seen)
             return
         if ending.state is not State.QUEUED:
             message = _await_news(message, seen)
@@ -272,7 +311,7 @@ class _Life:
             return False
         self.note(newest.num, "cancelled")
         ending = _Ending(State.FAILED, Reason.CANCELLED)
-        self._end(changed(newest, state=ending.state), ending, Observation(at=at, source="cancel"))
+        self.end(changed(newest, state=ending.state), ending, Observation(at=at, source="cancel"))
         return True
 
     def _learn_provider_id(self, message: Message, seen: Observation, *, stale: bool) -> Message:
@@ -324,7 +363,7 @@ class _Life:
                 reason = seen.reason
         return _Ending(state, reason)
 
-    def _end(self, message: Message, ending: _Ending, seen: Observation) -> None:
+    def end(self, message: Message, ending: _Ending, seen: Observation) -> None:
         """A message's end, its refund, the next step and the hold: one decision (D3)."""
         done = ending.state is State.CONFIRMED
         if message.delivered_at is None and not _ARRIVED.isdisjoint(seen.events):
@@ -347,7 +386,7 @@ class _Life:
             )
         )
         self.packet = changed(self.packet, held=0)
-        if not done and ending.reason is not Reason.CANCELLED:
+        if not done and ending.reason not in cascade.ALWAYS_REFUNDED:
             self._fall_back(message.num + 1, seen.at)
 
     def _fall_back(self, num: int, at: int) -> None:

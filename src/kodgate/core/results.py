@@ -58,6 +58,8 @@ ENDED = {
     ("sms", Reason.UNREAD): 7,
     ("messenger", Reason.CANCELLED): 9,
     ("sms", Reason.CANCELLED): 9,
+    ("messenger", Reason.DISCARDED): 10,
+    ("sms", Reason.DISCARDED): 10,
 }
 """(channel family, reason) of failed messages; `unknown` has its own rule, and an SMS whose time
 is over (expired, undelivered) is 10."""

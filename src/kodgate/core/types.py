@@ -102,6 +102,8 @@ class Reason(StrEnum):
     UNREAD = "unread"
     CANCELLED = "cancelled"
     """Its packet was answered before any attempt; always refunded."""
+    DISCARDED = "discarded"
+    """An operator ended it, since it was stuck past its decision; always refunded."""
 
 
 class FallbackFunds(StrEnum):

@@ -77,6 +77,14 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Discarded:
+    """A stuck message that an operator ended, its money given back."""
+
+    words: tuple[str, ...]
+    account_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TimelineEntry:
     at: int
     num: int
@@ -195,6 +203,21 @@ class Store(Protocol):
         self, packet_id: int, *, right: bool, at: int
     ) -> tuple[Verdict, tuple[str, ...]]:
         """core.life.confirm; the words of the change."""
+
+    # What operators do by hand
+
+    async def stuck(self, *, now: int, patience_ms: int, limit: int) -> list[int]:
+        """Dead letters (core.life.is_stuck) by message id, the oldest first."""
+
+    async def waiting(self, *, now: int, limit: int) -> list[int]:
+        """Messages whose next attempt lies ahead, by id, the next one first."""
+
+    async def retry(self, message_ids: Sequence[int], *, at: int) -> int:
+        """core.life.retry of their packets; how many messages it changed."""
+
+    async def discard(self, message_id: int, *, at: int, patience_ms: int) -> Discarded | None:
+        """core.life.discard; None: it is not stuck (any more). Raises what the rules of money raise
+        where the books do not allow it: nothing was changed then."""
 
     # Reading
 

@@ -141,6 +141,22 @@ class Unit:
         words, _ = self._apply(row, change, Observation(at=at, source="confirm"), 0)
         return verdict, tuple(words)
 
+    def retry(self, packet_id: int, *, at: int) -> None:
+        row = self.loaded.packets[packet_id]
+        change = life.retry(row.packet, row.messages, at=at)
+        self._apply(row, change, Observation(at=at, source="retry"), 0)
+
+    def discard(self, message_id: int, *, at: int, patience_ms: int) -> tuple[str, ...] | None:
+        """None: it is not stuck, or not the newest."""
+        row, num = self.row(message_id), self._num(message_id)
+        if num != len(row.messages):
+            return None
+        change = life.discard(row.packet, row.messages, at=at, patience_ms=patience_ms)
+        if change is None:
+            return None
+        words, _ = self._apply(row, change, Observation(at=at, source="discard"), num)
+        return tuple(words)
+
     def is_due(self, message_id: int, task: Task, now: int) -> bool:
         """Whether a message that was found is still what was looked for, now that it is locked."""
         message = self._found(message_id)

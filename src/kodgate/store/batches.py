@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from kodgate.core.ledger import Funds
@@ -84,17 +85,38 @@ def write_placing(placing: Placing) -> Program[None]:
 # Packets under lock
 
 
-def claim(
-    *, channel: str, node: str, now: int, lease_until: int, attempts_max: int, limit: int
-) -> Program[list[Claimed]]:
-    found = yield from ask(sql.CLAIMABLE, channel, now, now, limit)
-    if not found:
-        return []
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taking:
+    """Who takes messages, when, and for how long."""
+
+    node: str
+    now: int
+    lease_until: int
+    attempts_max: int
+
+
+def claimable(channel: str, now: int, limit: int) -> Program[list[rows.Row]]:
+    """(message, packet), in the order of their due time."""
+    return (yield from ask(sql.CLAIMABLE, channel, now, now, limit))
+
+
+def claim(channel: str, taking: Taking, limit: int) -> Program[list[Claimed]]:
+    found = yield from claimable(channel, taking.now, limit)
+    return (yield from take(found, taking)) if found else []
+
+
+def take(found: Sequence[rows.Row], taking: Taking) -> Program[list[Claimed]]:
     unit = yield from lock([row[1] for row in found])
     claims = [
-        unit.claim(row[0], node=node, at=now, lease_until=lease_until, attempts_max=attempts_max)
+        unit.claim(
+            row[0],
+            node=taking.node,
+            at=taking.now,
+            lease_until=taking.lease_until,
+            attempts_max=taking.attempts_max,
+        )
         for row in found
-        if unit.is_due(row[0], Task.SEND, now)
+        if unit.is_due(row[0], Task.SEND, taking.now)
     ]
     yield from write_unit(unit)
     return [claimed for claimed in claims if claimed is not None]
@@ -115,6 +137,29 @@ def confirm(packet_id: int, *, right: bool, at: int) -> Program[tuple[Verdict, t
     answer = unit.confirm(packet_id, right=right, at=at)
     yield from write_unit(unit)
     return answer
+
+
+def retry(message_ids: Sequence[int], *, at: int) -> Program[int]:
+    """How many of the messages have something to do now."""
+    found = yield from ask(sql.PACKETS_OF_MESSAGES, list(message_ids))
+    unit = yield from lock([row[0] for row in found])
+    for packet_id in sorted(unit.loaded.packets):
+        unit.retry(packet_id, at=at)
+    yield from write_unit(unit)
+    return len(unit.writes.changed)
+
+
+def discard(
+    message_id: int, *, at: int, patience_ms: int
+) -> Program[tuple[tuple[str, ...], int] | None]:
+    """The words of the change and the account; None: the message is not stuck."""
+    found = yield from ask(sql.PACKETS_OF_MESSAGES, [message_id])
+    unit = yield from lock([row[0] for row in found])
+    if message_id not in unit.loaded.packet_of:
+        return None
+    words = unit.discard(message_id, at=at, patience_ms=patience_ms)
+    yield from write_unit(unit)
+    return None if words is None else (words, unit.row(message_id).packet.account_id)
 
 
 def release(node: str) -> Program[int]:

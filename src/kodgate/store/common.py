@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from kodgate.core.accounts import Account, AccountSettings, AccountStatus
+from kodgate.core.errors import InDoubt
 from kodgate.core.life import Verdict
 from kodgate.core.tariffs import Tariff
 from kodgate.core.types import Transfer
 from kodgate.store import (
     Claimed,
+    Discarded,
     Due,
     LedgerEntry,
     PacketRow,
     Recorded,
     Route,
     TimelineEntry,
+    Unavailable,
     batches,
     reading,
     rows,
@@ -29,12 +34,16 @@ from kodgate.store.program import Program, ask, one
 FAULTY = Recorded(matched=False, may_go_on=False, woken=(), words=("faulty",))
 """An observation that broke a rule of money or state: nothing of it was stored."""
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
 class CommonStore:
     """`Store` but for `open`, `close`, `accept` and `record`. A program is made anew for each try,
     so it is handed over as what makes it."""
+
+    _stopped: set[int]
+    """Accounts whose books broke a rule: they take no orders (D16)."""
 
     async def _change(self, make: Callable[[], Program[T]]) -> T:
         """One transaction, durable when this returns. Raises Unavailable, InDoubt."""
@@ -114,19 +123,78 @@ class CommonStore:
     async def claim(
         self, *, channel: str, node: str, now: int, lease_until: int, attempts_max: int, limit: int
     ) -> list[Claimed]:
-        return await self._change(
-            lambda: batches.claim(
-                channel=channel,
-                node=node,
-                now=now,
-                lease_until=lease_until,
-                attempts_max=attempts_max,
-                limit=limit,
-            )
+        taking = batches.Taking(
+            node=node, now=now, lease_until=lease_until, attempts_max=attempts_max
+        )
+        return await self._around_faults(
+            lambda: batches.claim(channel, taking, limit),
+            find=lambda: batches.claimable(channel, now, limit),
+            alone=lambda row: batches.take([row], taking),
+            aside=lambda row: ask(sql.SET_SEND_ASIDE, lease_until, row[0]),
         )
 
     async def due(self, *, now: int, until: int, limit: int) -> list[Due]:
-        return await self._change(lambda: reading.due(now=now, until=until, limit=limit))
+        return await self._around_faults(
+            lambda: reading.due(now=now, until=until, limit=limit),
+            find=lambda: reading.overdue(now=now, limit=limit),
+            alone=lambda row: reading.reserve([row], now=now, until=until),
+            aside=lambda row: ask(sql.SET_DECISION_ASIDE, until, until, row[0]),
+        )
+
+    async def _around_faults(
+        self,
+        together: Callable[[], Program[list[T]]],
+        *,
+        find: Callable[[], Program[list[rows.Row]]],
+        alone: Callable[[rows.Row], Program[list[T]]],
+        aside: Callable[[rows.Row], Program[Any]],
+    ) -> list[T]:
+        """All rows in one transaction. Where one of them breaks a rule, each in its own: a broken
+        row stops nothing but its account's accepts, and comes again later (D6, D16)."""
+        try:
+            return await self._change(together)
+        except (Unavailable, InDoubt):
+            raise
+        except Exception as error:
+            log.warning("a batch was refused: %s", type(error).__name__)
+        done: list[T] = []
+        for row in await self._change(find):
+            try:
+                done += await self._change(partial(alone, row))
+            except (Unavailable, InDoubt):
+                break  # what was taken is in hand; the rest is still due
+            except Exception as error:
+                await self._set_aside(row, aside, error)
+        return done
+
+    async def _set_aside(
+        self, row: rows.Row, aside: Callable[[rows.Row], Program[Any]], error: Exception
+    ) -> None:
+        """`row`: message, packet, ..."""
+        account = await self._look(lambda: one(sql.ACCOUNT_OF_PACKET, row[1]))
+        self._stopped.add(account)
+        await self._change(partial(aside, row))
+        fault = type(error).__name__
+        log.critical("message %s, account %s, was refused: %s", row[0], account, fault)
+
+    # What operators do by hand
+
+    async def stuck(self, *, now: int, patience_ms: int, limit: int) -> list[int]:
+        latest = now - patience_ms
+        line = (now + patience_ms, latest, latest, limit)
+        return [row[0] for row in await self._look(lambda: ask(sql.STUCK, *line))]
+
+    async def waiting(self, *, now: int, limit: int) -> list[int]:
+        return [row[0] for row in await self._look(lambda: ask(sql.WAITING, now, now, limit))]
+
+    async def retry(self, message_ids: Sequence[int], *, at: int) -> int:
+        return await self._change(lambda: batches.retry(message_ids, at=at))
+
+    async def discard(self, message_id: int, *, at: int, patience_ms: int) -> Discarded | None:
+        found = await self._change(
+            lambda: batches.discard(message_id, at=at, patience_ms=patience_ms)
+        )
+        return None if found is None else Discarded(words=found[0], account_id=found[1])
 
     async def next_due(self) -> int | None:
         return await self._look(reading.next_due)

@@ -7,6 +7,7 @@ packet, account by account: so every query walks an index.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kodgate.store import rows
@@ -46,6 +47,22 @@ class Waiting:
     count: int
     oldest_at: int
     """When the oldest one was created."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lane:
+    """What one channel has to do. Instants in business ms."""
+
+    channel: str
+    open: int
+    in_hand: int
+    """Claimed by a node right now."""
+    due: int
+    """To be sent, and nobody has taken it yet."""
+    later: int
+    """To be sent later: put off, or tried before."""
+    oldest_at: int
+    """When the oldest open one was created."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +181,34 @@ class ConsoleStore:
             " order by m.created_at, m.id limit ?"
         )
         return [_letter(row) for row in await self._tables.fetch(query, limit)]
+
+    async def letters(self, message_ids: Sequence[int]) -> list[Letter]:
+        """The oldest first."""
+        query = (
+            f"select {_LETTER} from message m join packet p on p.id = m.packet_id"
+            " join account a on a.id = p.account_id where m.id in :ids order by m.created_at, m.id"
+        )
+        return [_letter(row) for row in await self._tables.fetch(query, list(message_ids))]
+
+    async def lanes(self, *, now: int) -> list[Lane]:
+        query = (
+            "select channel, count(*), sum(case when lease_until > ? then 1 else 0 end),"
+            " sum(case when task = 'send' and due_at <= ? then 1 else 0 end),"
+            " sum(case when task = 'send' and due_at > ? and coalesce(lease_until, 0) <= ?"
+            " then 1 else 0 end), min(created_at)"
+            " from message where decide_at is not null group by channel order by channel"
+        )
+        return [
+            Lane(
+                channel=row[0],
+                open=row[1],
+                in_hand=int(row[2]),
+                due=int(row[3]),
+                later=int(row[4]),
+                oldest_at=row[5],
+            )
+            for row in await self._tables.fetch(query, now, now, now, now)
+        ]
 
     async def dead_letters(self, *, since: int, until: int, limit: int) -> list[Letter]:
         """Recent packets that ended without success, by their last message; the newest first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from kodgate.core.types import Task
@@ -34,14 +35,24 @@ def packets(query: str, *line: object) -> Program[list[PacketRow]]:
 
 def due(*, now: int, until: int, limit: int) -> Program[list[Due]]:
     """As they were before they were reserved."""
+    return (yield from reserve((yield from overdue(now=now, limit=limit)), now=now, until=until))
+
+
+def overdue(*, now: int, limit: int) -> Program[list[rows.Row]]:
+    """(message, packet, whether its deadline has come), deadlines first."""
     found = yield from ask(sql.DEADLINES, now, limit)
     ended = {row[0] for row in found}
     for channel in (yield from _channels("poll")):
         room = limit - len(found)
         polls = yield from ask(sql.POLLS, channel, now, limit)
         found += [row for row in polls if row[0] not in ended][: max(room, 0)]
+    return [(row[0], row[1], row[0] in ended) for row in found]
+
+
+def reserve(found: Sequence[rows.Row], *, now: int, until: int) -> Program[list[Due]]:
     if not found:
         return []
+    ended = {row[0] for row in found if row[2]}
     unit = yield from batches.lock([row[1] for row in found])
     deadlines = [row[0] for row in found if row[0] in ended and unit.is_decided(row[0], now)]
     asks = [row[0] for row in found if row[0] not in ended and unit.is_due(row[0], Task.POLL, now)]

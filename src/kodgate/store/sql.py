@@ -8,6 +8,7 @@ database, during which other threads run. What differs more than that stands at 
 
 from __future__ import annotations
 
+from kodgate.core.life import GRACE_MS
 from kodgate.store import rows
 
 REVISION = "0004"
@@ -126,6 +127,28 @@ RESERVE_DEADLINES = (
     "update message set decide_at = ?,"
     " due_at = case when due_at < ? then ? else due_at end"
     " where id in :ids"
+)
+# A row that breaks a rule is looked at again later, so that it is not always the first one
+SET_SEND_ASIDE = (
+    "update message set due_at = ? where id = ? and task = 'send' and due_at is not null"
+    " and final_at is null"
+)
+SET_DECISION_ASIDE = (
+    "update message set decide_at = case when decide_at is null then decide_at else ? end,"
+    " due_at = case when task = 'poll' then ? else due_at end where id = ?"
+)
+ACCOUNT_OF_PACKET = "select account_id from packet where id = ?"
+# core.life.is_stuck, told to a database: `decide_at` itself is moved by every reservation
+STUCK = (
+    "select id from message where decide_at is not null and decide_at <= ?"
+    " and case when state = 'queued' and handover_at is not null then handover_at"
+    f" when settles_at > ends_at then settles_at + {GRACE_MS} else ends_at + {GRACE_MS} end <= ?"
+    " and (state <> 'queued' or coalesce(lease_until, 0) <= ?)"
+    " order by created_at, id limit ?"
+)
+WAITING = (
+    "select id from message where task = 'send' and due_at > ? and state = 'queued'"
+    " and coalesce(lease_until, 0) <= ? order by due_at, id limit ?"
 )
 RESERVE_POLLS = "update message set due_at = ? where id in :ids"
 NEXT_CHANNEL = (

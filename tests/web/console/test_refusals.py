@@ -69,6 +69,7 @@ async def test_money_secrets_and_rights_ask_for_the_password_again(
         "tariffs/preview",
         "ledger",
         "audit",
+        "queue/retry",
         "providers",
     }
 

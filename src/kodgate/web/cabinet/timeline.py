@@ -35,13 +35,22 @@ WORDS = {
     "expired": ("bad", N_("%(channel)s: время вышло")),
     "fallback": ("info", N_("Переотправка: %(channel)s, новое сообщение")),
     "cancelled": ("bad", N_("%(channel)s: отменено, код уже введён или прочитан")),
+    "discarded": ("bad", N_("%(channel)s: снято оператором шлюза")),
     "late": ("info", N_("%(channel)s: пришло после конца, на деньги не влияет")),
     "corrected": ("info", N_("%(channel)s: поставщик уточнил результат")),
     "confirmed_late": ("info", N_("Код введён верно, но с опозданием")),
     SEEN: ("info", N_("%(channel)s: ответ поставщика")),
 }
 
-_ORDER = {"fallback": 0, "charge": 1, "refund": 4, "expired": 3, "failed": 3, "confirmed": 3}
+_ORDER = {
+    "fallback": 0,
+    "charge": 1,
+    "refund": 4,
+    "expired": 3,
+    "failed": 3,
+    "confirmed": 3,
+    "discarded": 3,
+}
 """Of what happened in one transaction; everything else stands between."""
 
 

@@ -34,6 +34,10 @@ MENU: tuple[tuple[str, tuple[client_menu.Entry, ...]], ...] = (
 
 USED_MAX = 10_000
 
+PATIENCE_S = 60.0
+"""Real time. A deadline is decided some seconds after it came: what is open a minute later does not
+end by itself."""
+
 PERIOD_NAMES = {
     "1h": N_("1 час"),
     "24h": N_("24 часа"),
@@ -103,6 +107,12 @@ def period(visit: Visit, default: str = "24h") -> tuple[str, int, int]:
     name = name if name in PERIODS else default
     now = visit.site.engine.clock.now()
     return name, now - PERIODS[name], now + 1
+
+
+def patience_ms(visit: Visit) -> int:
+    """How long after its decision was due a message is stuck, in business ms."""
+    clock = visit.site.engine.clock
+    return clock.after_real(PATIENCE_S) - clock.now()
 
 
 async def record(visit: Visit, action: str, detail: str, account: Account | None = None) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from kodgate.store.console import Outcome, Waiting
-from kodgate.web.cabinet.console.desk import desk, look
+from kodgate.web.cabinet.console.desk import desk, look, patience_ms
 from kodgate.web.cabinet.console.readings import ChannelView, channel_views, counted
 from kodgate.web.cabinet.visit import Visit
 from kodgate.web.cabinet.words import N_
@@ -17,6 +17,8 @@ MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 LATE_MS = 10_000
 """A message that is due to be sent for longer than this is told."""
+STUCK_MAX = 100
+"""Counted so far: more is as bad."""
 NODE_ALIVE_MS = 20_000
 """Four marks that did not come: the node is taken for gone."""
 NODE_SHOWN_MS = 24 * HOUR_MS
@@ -50,6 +52,7 @@ async def now(visit: Visit) -> Response:
     due, due_since = await site.readings.overdue(now=at)
     outcomes = await site.readings.outcomes(since=at - HOUR_MS, until=at + 1)
     nodes, channels = await node_views(visit), channel_views(site.engine)
+    stuck = await site.engine.store.stuck(now=at, patience_ms=patience_ms(visit), limit=STUCK_MAX)
     late_ms = 0 if due_since is None else max(0, at - due_since)
     return visit.page(
         "console/now.html",
@@ -65,7 +68,7 @@ async def now(visit: Visit) -> Response:
         nodes=nodes,
         channels=channels,
         counted=counted(site.engine.meters),
-        problems=problems(channels, waiting, nodes, late_ms),
+        problems=problems(channels, waiting, nodes, late_ms, len(stuck)),
         at=at,
     )
 
@@ -115,7 +118,11 @@ async def node_views(visit: Visit) -> list[NodeView]:
 
 
 def problems(
-    channels: list[ChannelView], waiting: list[Waiting], nodes: list[NodeView], late_ms: int
+    channels: list[ChannelView],
+    waiting: list[Waiting],
+    nodes: list[NodeView],
+    late_ms: int,
+    stuck: int,
 ) -> list[Problem]:
     """What the operator should know without looking for it."""
     found = [
@@ -133,6 +140,10 @@ def problems(
         for each in channels
         if each.shut
     ]
+    if stuck:
+        many = f"{STUCK_MAX}+" if stuck == STUCK_MAX else str(stuck)
+        text = N_("Застряли сообщения, срок которых прошёл:")
+        found.append(Problem(tone="bad", text=text, detail=many, path="queue"))
     carried = {channel for each in nodes if each.alive for channel in each.sends}
     for channel in sorted({each.channel for each in waiting if each.state == "queued"} - carried):
         text = N_("Сообщения ждут канала, которым не занят ни один узел:")
