@@ -76,6 +76,18 @@ class Telegram(_Section):
     concurrency: int = Field(64, ge=1, description="Codes under way at once.")
 
 
+class Sms(_Section):
+    """SMS over SMPP; its routes are saved with `kodgate route`, or in the console."""
+
+    bind_lease_s: float = Field(
+        20.0,
+        ge=1,
+        le=300,
+        description="For how long a bind is a node's without a sign of life; then another takes it."
+        " The same on every node.",
+    )
+
+
 class Log(_Section):
     """What is written to standard error."""
 
@@ -119,6 +131,7 @@ class Config(_Section):
     http: Http = Field(default_factory=Http, description="The wire.")
     metrics: Metrics = Field(default_factory=Metrics, description="Metrics and health.")
     telegram: Telegram = Field(default_factory=Telegram, description="Telegram Gateway.")
+    sms: Sms = Field(default_factory=Sms, description="SMS over SMPP.")
     log: Log = Field(default_factory=Log, description="Logging.")
 
     @property

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from kodgate.core import ledger, life
 from kodgate.core.accounts import AccountSettings, AccountStatus, MissingMode
+from kodgate.core.binds import Asking, Bidder
 from kodgate.core.life import Verdict
 from kodgate.core.orders import CODE_CLASH, NotPlaced, Placed
 from kodgate.core.tariffs import Price, Tariff
@@ -133,6 +135,56 @@ async def test_a_route_is_saved_under_its_name(store: Store) -> None:
     changed = replace(route, profile="{}")
     await store.save_route(changed)
     assert await store.routes() == [changed]
+
+
+async def test_the_sealed_password_of_a_route_goes_with_it(store: Store) -> None:
+    route = Route(name="main", channel="sms", profile="{}", created_at=NOW, sealed=b"sealed")
+    await store.save_route(route)
+    assert await store.routes() == [route]
+    await store.save_route(replace(route, sealed=None))
+    assert await store.routes() == [replace(route, sealed=None)]
+    assert await store.remove_route("main")
+    assert await store.routes() == []
+    assert not await store.remove_route("main")
+
+
+def _asking(holder: str, *, at: int = NOW, **more: Any) -> Asking:
+    me = Bidder(holder=holder, node=holder, lease_until=at + 20 * SECOND, failing=False)
+    return Asking(bidder=me, now=at, **{"wanted": {"main": 2}, **more})
+
+
+async def test_a_bind_is_leased_renewed_and_taken_over(store: Store) -> None:
+    first = await store.lease_binds(_asking("one"))
+    assert first.own == {("main", 1), ("main", 2)}
+    later = NOW + 15 * SECOND
+    await store.lease_binds(_asking("one", at=later, why={("main", 1): ""}))
+    assert not (await store.lease_binds(_asking("two", at=NOW + 30 * SECOND))).own
+    taken = await store.lease_binds(_asking("two", at=NOW + 40 * SECOND))
+    assert taken.own == {("main", 1), ("main", 2)}
+    assert [(one.node, one.epoch) for one in await store.binds()] == [("two", 2), ("two", 2)]
+    assert not (await store.lease_binds(_asking("one", at=NOW + 41 * SECOND))).own
+
+
+async def test_binds_are_shared_by_all_who_ask(store: Store) -> None:
+    await store.lease_binds(_asking("one"))
+    await store.lease_binds(_asking("two"))
+    surplus = (await store.lease_binds(_asking("one"))).surplus
+    await store.lease_binds(_asking("one", returned=surplus))
+    await store.lease_binds(_asking("two"))
+    assert sorted(one.holder for one in await store.binds()) == ["one", "two"]
+
+
+async def test_a_bind_has_one_holder_however_many_ask_at_once(store: Store) -> None:
+    await asyncio.gather(*(store.lease_binds(_asking(f"n{n}")) for n in range(8)))
+    answers = await asyncio.gather(*(store.lease_binds(_asking(f"n{n}")) for n in range(8)))
+    owned = [bind for answer in answers for bind in answer.own - answer.surplus]
+    assert len(owned) == len(set(owned))
+
+
+async def test_who_leaves_frees_its_binds(store: Store) -> None:
+    await store.lease_binds(_asking("one"))
+    await store.lease_binds(_asking("one", leaves=True))
+    assert (await store.lease_binds(_asking("two"))).own == {("main", 1), ("main", 2)}
 
 
 async def test_small_values_are_kept(store: Store) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from kodgate.core.binds import Bind, Decided, Lease
 from kodgate.core.types import Booking, Observation
 
 
@@ -72,6 +73,8 @@ class Health:
 
     live: bool
     why: str = ""
+    absent: bool = False
+    """It is not set up: no process sends through it, and nobody need be told."""
 
 
 Sink = Callable[[Observation], Awaitable[bool]]
@@ -131,14 +134,47 @@ class Clock(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Saved:
+    """What operators have saved for a channel."""
+
+    profiles: tuple[str, ...]
+    """Its routes, JSON."""
+    plan: str | None
+    """Which routes serve which zone, JSON."""
+
+
+class Desk(Protocol):
+    """Where a channel's routes are saved, and their binds leased among the nodes. None: the
+    database did not answer."""
+
+    async def saved(self) -> Saved | None: ...
+
+    async def leases(self) -> tuple[Lease, ...] | None:
+        """All that are known."""
+
+    async def lease(
+        self,
+        *,
+        wanted: Mapping[str, int],
+        why: Mapping[Bind, str],
+        returned: frozenset[Bind] = frozenset(),
+        failing: bool = False,
+        starts: bool = False,
+        leaves: bool = False,
+        for_s: float,
+    ) -> Decided | None:
+        """Renews, returns and takes binds (core.binds) for so many real seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
     """What a factory is given when the gateway starts."""
 
     clock: Clock
     settings: Mapping[str, Any]
     """The section of the settings that has the channel's name; empty where there is none."""
-    profiles: tuple[str, ...]
-    """The saved routes of this channel, JSON."""
+    desk: Desk
+    """For channels with routes."""
     on_call: Callable[[str, str, float], None]
     """Told of each call to a provider: method, outcome, seconds."""
 

@@ -8,15 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from kodgate.channels.smpp.route import RouteProfile, save
+from kodgate.channels.smpp.route import RouteProfile
 from kodgate.cli import users
 from kodgate.cli.exits import USAGE, Failed
 from kodgate.cli.opening import Opened, is_secret, new_secret
 from kodgate.core import ledger, money
 from kodgate.core.accounts import Account, AccountSettings
 from kodgate.core.tariffs import Price, Tariff
-from kodgate.store import Route
 from kodgate.store.cabinet import CabinetStore, tables
+from kodgate.web import routes
 from kodgate.web.cabinet import passwords
 from kodgate.web.cabinet.roles import Role
 
@@ -95,9 +95,7 @@ async def _save_route(opened: Opened, smsc_port: int) -> None:
     profile = RouteProfile(
         name=ROUTE, host="127.0.0.1", port=smsc_port, system_id="sandbox", password="sandbox"
     )
-    await opened.store.save_route(
-        Route(name=ROUTE, channel="sms", profile=save(profile), created_at=opened.clock.now())
-    )
+    await routes.put(opened.store, opened.keyring, profile, at=opened.clock.now())
 
 
 async def _create(opened: Opened, balance: str) -> Account:

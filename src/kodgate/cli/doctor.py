@@ -14,13 +14,12 @@ from urllib.parse import urlsplit
 import aiohttp
 import typer
 
-from kodgate.channels import smpp
 from kodgate.channels.smpp.link import BindRefused, probe
-from kodgate.channels.smpp.route import load
 from kodgate.cli.exits import SETUP
 from kodgate.config import Config
 from kodgate.store import Store, public_url
-from kodgate.web import app, findings
+from kodgate.store.keyring import Keyring
+from kodgate.web import app, findings, routes
 from kodgate.web.findings import Finding, Grade
 
 PROBE_S = 6.0
@@ -42,7 +41,7 @@ async def _main(config: Config) -> int:
 async def _examine(config: Config) -> AsyncIterator[Finding]:
     yield findings.disk(config.data)
     try:
-        app.open_keyring(config)
+        keyring = app.open_keyring(config)
         yield Finding(Grade.OK, "keys", str(config.keys_folder))
         store = await app.open_store(config)
     except app.SetupError as error:
@@ -59,7 +58,7 @@ async def _examine(config: Config) -> AsyncIterator[Finding]:
             yield _port(name, host, port)
         yield await _telegram(config)
         yield await _callback(config)
-        async for finding in _routes(store):
+        async for finding in _routes(store, keyring):
             yield finding
     finally:
         await store.close()
@@ -155,15 +154,19 @@ def _post_status(url: str) -> int:
         return 0
 
 
-async def _routes(store: Store) -> AsyncIterator[Finding]:
-    routes = [route for route in await store.routes() if route.channel == smpp.NAME]
-    if not routes:
+async def _routes(store: Store, keyring: Keyring) -> AsyncIterator[Finding]:
+    try:
+        profiles = [one for one in await routes.saved(store, keyring) if one.enabled]
+    except ValueError as error:
+        yield Finding(Grade.FAIL, "SMS", str(error), "save the route anew")
+        return
+    if not profiles:
         yield Finding(Grade.WARN, "SMS", "no route", "kodgate route add NAME --set host=... ")
-    for route in routes:
-        what = f"SMS route {route.name}"
+    for profile in profiles:
+        what = f"SMS route {profile.name}"
         try:
             async with asyncio.timeout(PROBE_S * 2):
-                await probe(load(route.profile))
+                await probe(profile)
             yield Finding(Grade.OK, what, "bound and unbound")
         except BindRefused as error:
             yield Finding(Grade.FAIL, what, f"bind refused: {error}", "check login and password")

@@ -312,6 +312,11 @@ def tariff_show(
     exits.run(lambda: command.show(settings, name=name, phone=phone))
 
 
+FromStdin = Annotated[
+    bool, typer.Option("--password-stdin", help="Read the password from standard input.")
+]
+
+
 @route_app.command("add")
 def route_add(
     name: str,
@@ -319,14 +324,24 @@ def route_add(
     field: Annotated[
         list[str] | None, typer.Option("--set", help="Profile field NAME=VALUE; repeatable.")
     ] = None,
+    password_stdin: FromStdin = False,
     config: ConfigFile = None,
     data: Data = None,
 ) -> None:
-    """Add or replace an SMPP route."""
+    """Add or replace an SMPP route. Its password is kept sealed; without a new one the old one
+    stays."""
     from kodgate.cli import routes as command
 
     settings = _settings(config, data=data)
-    exits.run(lambda: command.add(settings, name=name, profile=profile, fields=field or []))
+    exits.run(
+        lambda: command.add(
+            settings,
+            name=name,
+            profile=profile,
+            fields=field or [],
+            password_stdin=password_stdin,
+        )
+    )
 
 
 @route_app.command("list")
@@ -337,17 +352,69 @@ def route_list(config: ConfigFile = None, data: Data = None) -> None:
     exits.run(lambda: command.show_all(_settings(config, data=data)))
 
 
+@route_app.command("binds")
+def route_binds(config: ConfigFile = None, data: Data = None) -> None:
+    """List the binds: which node holds each, and how it is."""
+    from kodgate.cli import routes as command
+
+    exits.run(lambda: command.show_binds(_settings(config, data=data)))
+
+
+@route_app.command("enable")
+def route_enable(name: str, config: ConfigFile = None, data: Data = None) -> None:
+    """Put a route into use."""
+    from kodgate.cli import routes as command
+
+    exits.run(lambda: command.enable(_settings(config, data=data), name=name, on=True))
+
+
+@route_app.command("disable")
+def route_disable(name: str, config: ConfigFile = None, data: Data = None) -> None:
+    """Take a route out of use: it is drained and unbound, and kept."""
+    from kodgate.cli import routes as command
+
+    exits.run(lambda: command.enable(_settings(config, data=data), name=name, on=False))
+
+
+@route_app.command("remove")
+def route_remove(name: str, config: ConfigFile = None, data: Data = None) -> None:
+    """Remove a route, also from the zones that it serves."""
+    from kodgate.cli import routes as command
+
+    exits.run(lambda: command.remove(_settings(config, data=data), name=name))
+
+
+@route_app.command("zones")
+def route_zones(config: ConfigFile = None, data: Data = None) -> None:
+    """List which routes serve which zone."""
+    from kodgate.cli import routes as command
+
+    exits.run(lambda: command.show_zones(_settings(config, data=data)))
+
+
+@route_app.command("zone")
+def route_zone(
+    zone: Annotated[str, typer.Argument(help="A zone of the tariff, or `others`.")],
+    routes: Annotated[
+        list[str] | None,
+        typer.Argument(help="In order: the next is used while the link of one is lost."),
+    ] = None,
+    config: ConfigFile = None,
+    data: Data = None,
+) -> None:
+    """Say which routes serve a zone; without routes it is served as the others are."""
+    from kodgate.cli import routes as command
+
+    settings = _settings(config, data=data)
+    exits.run(lambda: command.set_zone(settings, zone=zone, names=routes or []))
+
+
 @route_app.command("test")
 def route_test(name: str, config: ConfigFile = None, data: Data = None) -> None:
     """Bind to the SMSC of a route and unbind again; sends nothing."""
     from kodgate.cli import routes as command
 
     exits.run(lambda: command.test(_settings(config, data=data), name=name))
-
-
-FromStdin = Annotated[
-    bool, typer.Option("--password-stdin", help="Read the password from standard input.")
-]
 
 
 @user_app.command("create")

@@ -277,7 +277,9 @@ class Engine:
 
     async def _measure(self) -> None:
         for channel in self.senders:
-            self.meters.channel_up.labels(channel.name).set(channel.health().live)
+            health = channel.health()
+            if not health.absent:
+                self.meters.channel_up.labels(channel.name).set(health.live)
         self.meters.clock_drift_seconds.set(self.clock.drift_s())
         began_s = self._steady_s()
         if began_s < self._count_again_s:

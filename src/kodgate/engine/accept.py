@@ -161,7 +161,10 @@ class Accept:
     def _check_channels(self, steps: tuple[Step, ...]) -> None:
         for step in steps:
             channel = self._channels.get(step.channel)
-            if channel is not None and (step.channel in self._elsewhere or channel.health().live):
+            health = None if channel is None else channel.health()
+            if health is None or health.absent:
+                continue
+            if health.live or step.channel in self._elsewhere:
                 return
         raise Refused("UNAVAILABLE", why="no channel of this cascade is live")
 

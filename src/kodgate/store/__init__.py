@@ -12,6 +12,7 @@ from typing import Protocol
 from urllib.parse import urlsplit, urlunsplit
 
 from kodgate.core.accounts import Account, AccountSettings, AccountStatus
+from kodgate.core.binds import Asking, Decided, Lease
 from kodgate.core.life import Verdict
 from kodgate.core.orders import NotPlaced, Order, Placed
 from kodgate.core.tariffs import Tariff
@@ -111,12 +112,14 @@ class LedgerEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """An SMPP (or other) route as saved by `kodgate route add`: a profile in JSON."""
+    """An SMPP (or other) route as it is saved: a profile in JSON, without its password."""
 
     name: str
     channel: str
     profile: str
     created_at: int
+    sealed: bytes | None = None
+    """Its password, wrapped by the keyring; None: it has none."""
 
 
 class Store(Protocol):
@@ -174,7 +177,16 @@ class Store(Protocol):
 
     async def save_route(self, route: Route) -> None: ...
 
+    async def remove_route(self, name: str) -> bool:
+        """False: there was none."""
+
     async def routes(self) -> list[Route]: ...
+
+    async def lease_binds(self, asking: Asking) -> Decided:
+        """Renews, returns and takes binds for one process (core.binds.decide)."""
+
+    async def binds(self) -> list[Lease]:
+        """Who holds, or held, which bind."""
 
     # The hot path: each call is one batch
 

@@ -103,8 +103,21 @@ def tariffs() -> Program[list[Tariff]]:
     ]
 
 
+def save_route(route: Route) -> Program[None]:
+    line = (route.name, route.channel, route.profile, route.created_at)
+    yield from ask(sql.SAVE_ROUTE, *line)
+    yield from ask(sql.UNSEAL_ROUTE, route.name)
+    if route.sealed is not None:
+        yield from ask(sql.SEAL_ROUTE, route.name, route.sealed)
+
+
+def remove_route(name: str) -> Program[bool]:
+    yield from ask(sql.UNSEAL_ROUTE, name)
+    return bool((yield from ask(sql.REMOVE_ROUTE, name)))
+
+
 def routes() -> Program[list[Route]]:
     return [
-        Route(name=row[0], channel=row[1], profile=row[2], created_at=row[3])
+        Route(name=row[0], channel=row[1], profile=row[2], created_at=row[3], sealed=row[4])
         for row in (yield from ask(sql.ROUTES))
     ]

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from kodgate.core.accounts import Account, AccountSettings, AccountStatus
+from kodgate.core.binds import Asking, Decided, Lease
 from kodgate.core.errors import InDoubt
 from kodgate.core.life import Verdict
 from kodgate.core.tariffs import Tariff
@@ -23,6 +24,7 @@ from kodgate.store import (
     TimelineEntry,
     Unavailable,
     batches,
+    leasing,
     reading,
     rows,
     sql,
@@ -112,11 +114,19 @@ class CommonStore:
         return await self._look(books.tariffs)
 
     async def save_route(self, route: Route) -> None:
-        line = (route.name, route.channel, route.profile, route.created_at)
-        await self._change(lambda: ask(sql.SAVE_ROUTE, *line))
+        await self._change(lambda: books.save_route(route))
+
+    async def remove_route(self, name: str) -> bool:
+        return await self._change(lambda: books.remove_route(name))
 
     async def routes(self) -> list[Route]:
         return await self._look(books.routes)
+
+    async def lease_binds(self, asking: Asking) -> Decided:
+        return await self._change(lambda: leasing.lease(asking))
+
+    async def binds(self) -> list[Lease]:
+        return await self._look(leasing.leases)
 
     # Messages on their way
 

@@ -142,6 +142,31 @@ route = _table(
     _int("created_at"),
 )
 
+route_password = _table(
+    "route_password",
+    _text("route", primary_key=True),
+    _blob("sealed"),  # by the keyring
+)
+
+bind_lease = _table(
+    "bind_lease",
+    _text("route", primary_key=True),
+    _int("num", primary_key=True, autoincrement=False),
+    _text("node"),
+    _text("holder"),  # the process; empty: nobody
+    _int("epoch"),
+    _int("lease_until"),
+    _text("why"),  # it is not bound; empty: it is
+)
+
+bidder = _table(
+    "bidder",
+    _text("holder", primary_key=True),
+    _text("node"),
+    _int("lease_until"),
+    *_flag("failing"),
+)
+
 packet = _table(
     "packet",
     _int("id", primary_key=True, autoincrement=False),

@@ -11,7 +11,7 @@ from __future__ import annotations
 from kodgate.core.life import GRACE_MS
 from kodgate.store import rows
 
-REVISION = "0004"
+REVISION = "0007"
 """The newest migration; a store refuses a database of another one."""
 
 
@@ -205,7 +205,24 @@ SAVE_ROUTE = (
     "insert into route (name, channel, profile, created_at) values (?, ?, ?, ?)"
     " on conflict (name) do update set channel = excluded.channel, profile = excluded.profile"
 )
-ROUTES = "select name, channel, profile, created_at from route order by name"
+SEAL_ROUTE = "insert into route_password (route, sealed) values (?, ?)"
+UNSEAL_ROUTE = "delete from route_password where route = ?"
+REMOVE_ROUTE = "delete from route where name = ? returning name"
+ROUTES = (
+    "select name, channel, profile, created_at, sealed from route"
+    " left join route_password on route = name order by name"
+)
+BINDS = (
+    "select route, num, node, holder, epoch, lease_until, why from bind_lease order by route, num"
+)
+SAVE_BINDS = _insert("bind_lease", "route, num, node, holder, epoch, lease_until, why")
+OR_REPLACE_BIND = (
+    "on conflict (route, num) do update set node = excluded.node, holder = excluded.holder,"
+    " epoch = excluded.epoch, lease_until = excluded.lease_until, why = excluded.why"
+)
+BIDDERS = "select holder, node, lease_until, failing from bidder"
+DROP_BIDDERS = "delete from bidder where lease_until <= ? or holder = ? or node = ?"
+ADD_BIDDER = "insert into bidder (holder, node, lease_until, failing) values (?, ?, ?, ?)"
 GET = "select value from value where key = ?"
 PUT = (
     "insert into value (key, value) values (?, ?)"

@@ -30,7 +30,7 @@ from kodgate.store import Store, public_url
 from kodgate.store import open_store as connect
 from kodgate.store.keyring import Keyring
 from kodgate.store.migrating import migrate
-from kodgate.web import logs, tuning
+from kodgate.web import logs, routes, tuning
 from kodgate.web.addresses import Networks
 from kodgate.web.api import Api, ApiSettings
 from kodgate.web.asgi import App, mounted, not_found
@@ -47,6 +47,7 @@ from kodgate.web.monitor import Check, HttpMeters, monitor
 from kodgate.web.pulse import Pulse
 from kodgate.web.requirements import Limits
 from kodgate.web.roles import Roles, chosen
+from kodgate.web.routes import RouteDesk
 from kodgate.web.server import HttpServer, bind, tls_context
 from kodgate.web.summing import Summing
 
@@ -151,6 +152,8 @@ class Gateway:
         self._engine: Engine | None = None
         self._pulse: Pulse | None = None
         self._summing: Summing | None = None
+        self._watching: list[Channel] = []
+        """Channels that others send through, and that know how these are."""
 
     @property
     def engine(self) -> Engine:
@@ -168,8 +171,8 @@ class Gateway:
             self._store = await open_store(config)
         keyring = self._keyring = self._keyring or open_keyring(config)
         clock = self._clock or await open_clock(config, self._store)
-        channels = await self._channels(self._store, clock)
         node = config.node or self._roles.node(socket.gethostname())
+        channels = self._channels(await self._desk(self._store, keyring, clock, node), clock)
         duties = self._roles.duties(channels)
         self._engine = Engine(
             self._store,
@@ -194,6 +197,10 @@ class Gateway:
         )
         await self._pulse.listen()
         await self._engine.start()
+        for name, channel in channels.items():
+            if name not in duties.sends and hasattr(channel, "watch"):
+                await channel.watch()
+                self._watching.append(channel)
         self._pulse.start()
         if self._roles.pages:
             self._summing = Summing(self._store, now=clock.now)
@@ -227,6 +234,8 @@ class Gateway:
             await self._summing.stop()
         if self._engine is not None:
             await self._engine.stop()
+        for channel in self._watching:
+            await channel.stop()
         if self._owns_store and self._store is not None:
             await self._store.close()
 
@@ -247,15 +256,23 @@ class Gateway:
                 raise SetupError(f"cannot listen on {host}:{port} ({name}): {error}") from error
         return sockets
 
-    async def _channels(self, store: Store, clock: Clock) -> dict[str, Channel]:
-        routes = await store.routes()
+    async def _desk(self, store: Store, keyring: Keyring, clock: Clock, node: str) -> RouteDesk:
+        """Raises SetupError where a route that is saved cannot be read."""
+        try:
+            await routes.seal(store, keyring)
+            await routes.saved(store, keyring)
+        except ValueError as error:
+            raise SetupError(f"channel sms: {error}") from error
+        holder = f"{node} {secrets.token_hex(8)}"
+        return RouteDesk(store, keyring, clock, node=node, holder=holder)
+
+    def _channels(self, desk: RouteDesk, clock: Clock) -> dict[str, Channel]:
         found: dict[str, Channel] = {}
         for name, factory in channel_modules.load().items():
-            profiles = tuple(route.profile for route in routes if route.channel == name)
             setup = Setup(
                 clock=clock,
                 settings=self._section(name),
-                profiles=profiles,
+                desk=desk,
                 on_call=self._on_call(name),
             )
             try:
@@ -362,7 +379,8 @@ class Gateway:
     async def _checks(self) -> list[Check]:
         """What /readyz looks at."""
         await self.engine.store.get(CLOCK_KEY)
-        health = {one.name: one.health() for one in self.engine.senders}
+        found = {one.name: one.health() for one in self.engine.senders}
+        health = {name: each for name, each in found.items() if not each.absent}
         live = not health or any(each.live for each in health.values())
         words = "; ".join(f"{n}: {'live' if h.live else h.why}" for n, h in health.items())
         return [

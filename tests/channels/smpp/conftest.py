@@ -7,16 +7,16 @@ import contextlib
 import dataclasses
 import json
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from kodgate.channels import Delivery
+from kodgate.channels import Delivery, Saved
 from kodgate.channels.smpp import SmppChannel
 from kodgate.channels.smpp import pdu as p
-from kodgate.channels.smpp.route import load
+from kodgate.core.binds import Asking, Bidder, Decided, Lease, decide
 from kodgate.core.types import Observation
 
 WAIT_S = 5.0
@@ -141,6 +141,59 @@ class Clock:
         return self.now() + int(seconds * 1000)
 
 
+class Desk:
+    """Routes as a test saves them, and leases as the rules give them; all nodes share it."""
+
+    def __init__(self, routes: Iterable[Mapping[str, Any]] = (), clock: Clock | None = None):
+        self.routes = {str(route["name"]): dict(route) for route in routes}
+        self.plan: str | None = None
+        self.clock = clock or Clock()
+        self.node = "one"
+        self.board = Board()
+        self.away = False
+        """The database does not answer."""
+
+    def another(self, node: str) -> Desk:
+        """The desk of another node."""
+        desk = Desk(clock=self.clock)
+        desk.routes, desk.board, desk.node = self.routes, self.board, node
+        return desk
+
+    async def saved(self) -> Saved | None:
+        if self.away:
+            return None
+        profiles = tuple(json.dumps(route) for route in self.routes.values())
+        return Saved(profiles=profiles, plan=self.plan)
+
+    async def leases(self) -> tuple[Lease, ...] | None:
+        return None if self.away else tuple(self.board.leases)
+
+    async def lease(self, *, for_s: float, failing: bool = False, **more: Any) -> Decided | None:
+        if self.away:
+            return None
+        me = Bidder(
+            holder=self.node,
+            node=self.node,
+            lease_until=self.clock.after_real(for_s),
+            failing=failing,
+        )
+        asking = Asking(bidder=me, now=self.clock.now(), **more)
+        decided = decide(asking, self.board.leases, self.board.bidders.values())
+        self.board.leases = list(decided.leases)
+        self.board.bidders.pop(self.node, None)
+        if not asking.leaves:
+            self.board.bidders[self.node] = me
+        return decided
+
+
+@dataclasses.dataclass
+class Board:
+    """What the database would hold."""
+
+    leases: list[Lease] = dataclasses.field(default_factory=list)
+    bidders: dict[str, Bidder] = dataclasses.field(default_factory=dict)
+
+
 class Book:
     """Where observations are recorded; `durable` says what the sink returns."""
 
@@ -230,10 +283,10 @@ async def open_channel(book: Book) -> AsyncIterator[Callable[..., Awaitable[Smpp
     async def open_(*smscs: Smsc, wait: bool = True, **values: Any) -> SmppChannel:
         base = {"host": "127.0.0.1", "system_id": "alice", "password": "hunter2"}
         routes = [
-            load(json.dumps({**base, "name": f"r{n}", "port": each.port, "priority": n, **values}))
+            {**base, "name": f"r{n}", "port": each.port, "priority": n, **values}
             for n, each in enumerate(smscs, 1)
         ]
-        channel = SmppChannel(routes=routes, clock=Clock())
+        channel = SmppChannel(desk=Desk(routes), clock=Clock())
         opened.append(channel)
         await channel.start(book.sink)
         if wait:

@@ -67,7 +67,10 @@ def test_a_bad_setting_is_refused_by_name_without_its_value(name: str, value: An
 
 def setup(settings: dict[str, Any]) -> Setup:
     return Setup(
-        clock=Clock(), settings=settings, profiles=(), on_call=lambda method, outcome, seconds: None
+        clock=Clock(),
+        settings=settings,
+        desk=None,  # type: ignore[arg-type]
+        on_call=lambda method, outcome, seconds: None,
     )
 
 

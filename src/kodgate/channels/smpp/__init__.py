@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 
 import structlog
 
-from kodgate.channels import Clock, Delivery, Health, Journal, Setup, Sink
+from kodgate.channels import Clock, Delivery, Desk, Health, Journal, Setup, Sink
 from kodgate.channels.smpp import receipts
 from kodgate.channels.smpp.carrier import Carrier
+from kodgate.channels.smpp.keeper import LEASE_S, Keeper
 from kodgate.channels.smpp.link import Link
 from kodgate.channels.smpp.names import Status, status_name
 from kodgate.channels.smpp.pdu import DataSm, DeliverSm, Pdu, SubmitSmResp
-from kodgate.channels.smpp.route import Ambiguity, Outcome, RouteProfile, load
+from kodgate.channels.smpp.route import Ambiguity, Outcome, RouteProfile
 from kodgate.channels.smpp.session import NotSent, Unanswered, Unfit
+from kodgate.core.binds import Lease
 from kodgate.core.types import Booking, BookingKind, Event, Observation, Reason
 
 log = structlog.get_logger()
@@ -45,65 +46,85 @@ class SmppChannel:
     family = "sms"
     attempts_max = ATTEMPTS_MAX
 
-    def __init__(self, *, routes: Sequence[RouteProfile], clock: Clock) -> None:
-        self._profiles = tuple(routes)
+    def __init__(self, *, desk: Desk, clock: Clock, lease_s: float = LEASE_S) -> None:
         self._clock = clock
-        self._carriers: list[Carrier] = []
+        self._keeper = Keeper(desk, self._make, lease_s=lease_s)
         self._sink: Sink | None = None
         self._late: set[asyncio.Task[bool]] = set()
 
+    def _make(self, profile: RouteProfile, before: Carrier | None) -> Carrier:
+        return Carrier(profile, self._deliver, before)
+
     async def start(self, sink: Sink) -> None:
-        """Begins to bind; returns at once, whether or not a provider is there."""
+        """Begins to bind what this node gets; no provider need be there."""
         self._sink = sink
-        self._carriers = [Carrier(profile, self._deliver) for profile in self._profiles]
-        for carrier in self._carriers:
-            carrier.start()
+        await self._keeper.start(takes=True)
+
+    async def watch(self) -> None:
+        """Instead of `start`, where other processes send: knows the routes, binds none."""
+        await self._keeper.start(takes=False)
 
     async def stop(self) -> None:
         """Unbinds: what is under way has about two seconds to be answered."""
-        await asyncio.gather(*(carrier.stop() for carrier in self._carriers))
+        await self._keeper.stop()
         await asyncio.gather(*self._late, return_exceptions=True)
 
+    def look_again(self) -> None:
+        """A route, or what serves a zone, was changed: follow it now."""
+        self._keeper.nudge()
+
     def health(self) -> Health:
-        """Live while a link that sends is bound, or was within the last 30 s.
+        """Live while a link that sends is bound, or was within the last 30 s, or another node's is.
 
         A provider that is away for longer makes new SMS-only requests be answered 13; the SMS of
         a packet that has been accepted waits until its handover is over.
         """
-        now = asyncio.get_running_loop().time()
-        links = [link for carrier in self._carriers for link in carrier.senders]
-        if any(link.bound or now - link.lost_at < LOST_LINK_S for link in links):
+        if not self._keeper.profiles:
+            known = self._keeper.profiles is not None
+            return Health(
+                live=False, why="no SMPP route" if known else "no route read yet", absent=known
+            )
+        now_s = asyncio.get_running_loop().time()
+        links = [link for carrier in self.carriers for link in carrier.senders]
+        if any(link.bound or now_s - link.lost_at < LOST_LINK_S for link in links):
             return Health(live=True)
-        whys = [carrier.why for carrier in self._carriers]
-        return Health(live=False, why="; ".join(whys) or "no SMPP route")
+        if any(self._is_up(lease) for lease in self._keeper.leases):
+            return Health(live=True)
+        return Health(live=False, why="; ".join(carrier.why for carrier in self.carriers))
+
+    def _is_up(self, lease: Lease) -> bool:
+        """By its holder's last word."""
+        return lease.route in (self._keeper.profiles or ()) and lease.is_up(self._clock.now())
 
     def room(self) -> int:
-        return sum(carrier.room() for carrier in self._carriers)
+        return sum(carrier.room() for carrier in self.carriers)
 
     @property
     def carriers(self) -> tuple[Carrier, ...]:
         """For the operator's eyes: each route with its links and counts."""
-        return tuple(self._carriers)
+        return tuple(self._keeper.carriers.values())
 
     def counts(self) -> Counter[str]:
         """What happened since the start: `<route>.accepted`, `.ambiguous`, `.receipts`, ..."""
         return Counter(
             {
                 f"{carrier.profile.name}.{word}": number
-                for carrier in self._carriers
+                for carrier in self.carriers
                 for word, number in carrier.counts.items()
             }
         )
 
     async def send(self, delivery: Delivery, journal: Journal) -> Observation:
         """One attempt over the best route for the phone."""
-        carriers = self._carrying(delivery.phone)
+        carriers = self._carrying(delivery)
         if not carriers:
             return self._rejected(delivery, Reason.NO_ROUTE, "no route carries this phone")
         for carrier in carriers:
             link = carrier.best()
             if link is not None:
                 return await self._send_over(carrier, link, delivery, journal)
+            if self._is_up_elsewhere(carrier):
+                break
         return self._later(delivery, AGAIN_S, carriers[0].why)
 
     async def poll(self, delivery: Delivery, *, last: bool) -> Observation | None:
@@ -113,14 +134,25 @@ class SmppChannel:
     async def confirmed(self, delivery: Delivery, typed: str) -> None:
         """No SMSC wants to know."""
 
-    def _carrying(self, phone: str) -> list[Carrier]:
-        """The routes for a phone: by priority, then the longest prefix, then the name."""
-        fits = [
-            (carrier.profile.priority, -size, carrier.profile.name, carrier)
-            for carrier in self._carriers
-            if (size := carrier.profile.carries(phone)) is not None
-        ]
-        return [each[3] for each in sorted(fits, key=lambda each: each[:3])]
+    def _carrying(self, delivery: Delivery) -> list[Carrier]:
+        """The routes for a phone: those of its zone in their order; else by priority, then the
+        longest prefix, then the name."""
+        fits = {
+            carrier.profile.name: (carrier.profile.priority, -size, carrier.profile.name)
+            for carrier in self.carriers
+            if (size := carrier.profile.carries(delivery.phone)) is not None
+        }
+        planned = self._keeper.plan.routes(delivery.zone)
+        names = sorted(fits, key=lambda name: fits[name]) if planned is None else planned
+        return [self._keeper.carriers[name] for name in names if name in fits]
+
+    def _is_up_elsewhere(self, carrier: Carrier) -> bool:
+        """Another node reaches this provider: it does not need the next route."""
+        name, held = carrier.profile.name, carrier.held
+        return any(
+            lease.route == name and lease.num not in held and self._is_up(lease)
+            for lease in self._keeper.leases
+        )
 
     async def _send_over(
         self, carrier: Carrier, link: Link, delivery: Delivery, journal: Journal
@@ -240,11 +272,13 @@ class SmppChannel:
         return Status.ESME_RX_T_APPN
 
 
-def create(setup: Setup) -> SmppChannel | None:
-    """None without a route. Raises ValueError that names a bad field of a profile."""
-    if not setup.profiles:
-        return None
-    return SmppChannel(routes=[load(profile) for profile in setup.profiles], clock=setup.clock)
+def create(setup: Setup) -> SmppChannel:
+    """Also without a route: one may be saved at any time."""
+    return SmppChannel(
+        desk=setup.desk,
+        clock=setup.clock,
+        lease_s=setup.settings.get("bind_lease_s", LEASE_S),
+    )
 
 
 CHANNEL = create

@@ -19,48 +19,93 @@ NPI_UNKNOWN, NPI_E164 = 0, 1
 SHORT_NUMBER_MAX = 6
 """A sender of at most so many digits is the provider's own short number."""
 
+WHY_MAX = 200
+
 
 class Carrier:
-    """Carries messages for one route. `deliver(carrier, pdu)`: see `link.Deliver`."""
+    """Carries messages for one route over the binds that this node holds.
+
+    `deliver(carrier, pdu)`: see `link.Deliver`. `before`: the carrier that it follows.
+    """
 
     def __init__(
         self,
         profile: RouteProfile,
         deliver: Callable[[Carrier, DeliverSm | DataSm], Awaitable[int]],
+        before: Carrier | None = None,
     ) -> None:
         self.profile = profile
-        self.counts: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter() if before is None else before.counts
         self.pace = Pace(profile.tps, asyncio.get_running_loop().time)
-        trx = profile.bind_type is BindType.TRX
+        self._deliver = deliver
+        self._binds: dict[int, tuple[Link, ...]] = {}
+
+    def follow(self, profile: RouteProfile) -> None:
+        """Another profile that needs no new binds."""
+        self.profile = profile
+        self._share()
+
+    def hold(self, nums: Iterable[int], *, until_s: float) -> None:
+        """Binds these too, all of them until an instant of the loop's clock."""
+        for num in sorted(set(nums) - self._binds.keys()):
+            self._binds[num] = self._bind()
+        for link in self.links:
+            link.held_until_s = until_s
+        self._share()
+
+    def let_go(self, num: int, *, at_once: bool = False) -> Awaitable[object]:
+        """Takes no more over this bind. The rest: waits a little for answers, unless `at_once`,
+        and unbinds."""
+        links = self._binds.pop(num)
+        self._share()
+        return asyncio.gather(*(link.stop(at_once=at_once) for link in links))
+
+    def _bind(self) -> tuple[Link, ...]:
+        trx = self.profile.bind_type is BindType.TRX
         modes = (Mode.TRX,) if trx else (Mode.TX, Mode.RX)
-        self._links = [
-            Link(profile, mode, lambda pdu: deliver(self, pdu), counts=self.counts)
-            for _ in range(profile.binds)
+        links = tuple(
+            Link(self.profile, mode, lambda pdu: self._deliver(self, pdu), counts=self.counts)
             for mode in modes
-        ]
-
-    def start(self) -> None:
-        for link in self._links:
+        )
+        for link in links:
             link.start()
+        return links
 
-    async def stop(self) -> None:
-        await asyncio.gather(*(link.stop() for link in self._links))
+    def _share(self) -> None:
+        """The route's speed belongs to all its binds: this node has the part of those it holds."""
+        if self._binds:
+            self.pace.set(self.profile.tps * len(self._binds) / self.profile.binds)
+
+    @property
+    def held(self) -> frozenset[int]:
+        """The numbers of the binds that are held."""
+        return frozenset(self._binds)
 
     @property
     def links(self) -> tuple[Link, ...]:
-        return tuple(self._links)
+        return tuple(link for _, links in sorted(self._binds.items()) for link in links)
 
     @property
     def senders(self) -> Iterable[Link]:
         """The links that take submits."""
-        return (link for link in self._links if link.mode is not Mode.RX)
+        return (
+            link for links in self._binds.values() for link in links if link.mode is not Mode.RX
+        )
+
+    def whys(self) -> dict[int, str]:
+        """Bind -> why it is not bound; empty while it is."""
+        return {
+            num: next((link.why[:WHY_MAX] for link in links if not link.bound), "")
+            for num, links in self._binds.items()
+        }
 
     @property
     def why(self) -> str:
         """Why nothing can be sent; empty while something can."""
         if any(link.bound for link in self.senders):
             return ""
-        return next((f"{self.profile.name}: {link.why}" for link in self.senders), "")
+        whys = (link.why for link in self.senders)
+        return f"{self.profile.name}: {next(whys, 'no bind is held here')}"
 
     def room(self) -> int:
         free = sum(link.free for link in self.senders)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import random
 import ssl
 from collections import Counter
@@ -167,17 +168,28 @@ class Link:
         self._deliveries: set[asyncio.Task[None]] = set()
         self._keeper: asyncio.Task[None] | None = None
         self._stopping = False
-        self.lost_at = asyncio.get_running_loop().time()
+        self._loop = asyncio.get_running_loop()
+        self.lost_at = self._loop.time()
         """When it was last bound, or else made; on the loop's clock."""
         self.why = "not bound yet"
         """Why it is not bound; empty while it is."""
+        self.held_until_s = math.inf
+        """The end of its bind's lease, on the loop's clock: later it is another node's."""
 
     def start(self) -> None:
         self._keeper = asyncio.create_task(self._keep())
 
     @property
     def bound(self) -> bool:
-        return self._session is not None and self._session.is_open and not self._stopping
+        return (
+            self._session is not None
+            and self._session.is_open
+            and not self._stopping
+            and self._is_held()
+        )
+
+    def _is_held(self) -> bool:
+        return self._loop.time() < self.held_until_s
 
     @property
     def free(self) -> int:
@@ -214,12 +226,13 @@ class Link:
             raise Unfit(str(error)) from None
         return await session.request(pdu, late=late)
 
-    async def stop(self) -> None:
+    async def stop(self, *, at_once: bool = False) -> None:
         """Waits a little for answers and receipts, unbinds, closes."""
         self._stopping = True
         session = self._session
         if session is not None and session.is_open:
-            await self._drain(session)
+            if not at_once:
+                await self._drain(session)
             await _unbind(session)
         if self._keeper is not None:
             self._keeper.cancel()
@@ -239,6 +252,9 @@ class Link:
         loop = asyncio.get_running_loop()
         while True:
             began = loop.time()
+            if not self._is_held():  # its keeper will say more soon
+                await asyncio.sleep(RECONNECT_MIN_S)
+                continue
             try:
                 self._session = await open_session(self.profile, self.mode, self._on_request)
             except _BIND_FAILURES as error:

@@ -18,11 +18,15 @@ class Pace:
     """Turns in order. `clock` is monotonic seconds."""
 
     def __init__(self, tps: float, clock: Callable[[], float]) -> None:
-        self._step_s = 1 / tps if tps else 0.0
+        self.set(tps)
         self._clock = clock
         self._next_s = clock()
         self._paused_until_s = 0.0
         self._pause_s = PAUSE_MIN_S
+
+    def set(self, tps: float) -> None:
+        """Another speed from the next turn on; 0: no limit."""
+        self._step_s = 1 / tps if tps else 0.0
 
     async def turn(self) -> None:
         """Waits until one more submit may be written."""

@@ -81,6 +81,8 @@ class RouteProfile:
 
     name: str
     """The word in ids, tables and `kodgate route`: a-z, 0-9, `-`, `_`."""
+    enabled: bool = True
+    """In use; else it is kept, and nothing is bound."""
     host: str
     """The SMSC's address."""
     port: int = 2775
@@ -98,7 +100,7 @@ class RouteProfile:
     bind_type: BindType = BindType.TRX
     """trx (one session), or tx_rx (a session each way)."""
     binds: int = 1
-    """How many sessions (or pairs) are held at once."""
+    """How many sessions (or pairs) are held at once, by all nodes together."""
     system_type: str = ""
     """Some providers want a word here."""
     interface_version: int = 0x34
@@ -126,7 +128,7 @@ class RouteProfile:
     window: int = 50
     """Submits without an answer at once, a bind."""
     tps: float = 0.0
-    """Submits a second over all binds; 0: no limit."""
+    """Submits a second over all binds of all nodes; 0: no limit."""
     answer_timeout_s: float = 10.0
     """How long an answer may take before the submit counts as ambiguous."""
     enquire_link_s: float = 30.0
@@ -142,7 +144,8 @@ class RouteProfile:
     prefixes: tuple[str, ...] = ()
     """The phones it carries; none: all."""
     priority: int = 1
-    """Of the routes that carry a phone the lowest is used; the next while its link is lost."""
+    """Of the routes that carry a phone the lowest is used; the next while its link is lost. Zones
+    that have routes of their own do not look at it."""
 
     def __post_init__(self) -> None:
         check(self)
@@ -163,10 +166,12 @@ class RouteProfile:
         return self.password
 
 
+PASSWORD_MAX = 8
+
 _TEXT_MAX = {
     "host": 253,
     "system_id": 15,
-    "password": 8,
+    "password": PASSWORD_MAX,
     "system_type": 12,
     "service_type": 5,
 }
@@ -214,6 +219,32 @@ def check(profile: RouteProfile) -> None:
         raise ValueError("password: give it or password_file, not both")
     if profile.ca_file and not profile.tls:
         raise ValueError("ca_file: needs tls")
+
+
+_OF_A_BIND = frozenset(
+    {
+        "host",
+        "port",
+        "tls",
+        "ca_file",
+        "system_id",
+        "password",
+        "password_file",
+        "bind_type",
+        "system_type",
+        "interface_version",
+        "window",
+        "answer_timeout_s",
+        "enquire_link_s",
+        "connect_timeout_s",
+    }
+)
+"""Fields that a session keeps from its beginning to its end."""
+
+
+def needs_new_binds(old: RouteProfile, new: RouteProfile) -> bool:
+    """Whether what is bound must be unbound first; other changes hold from the next submit on."""
+    return any(getattr(old, name) != getattr(new, name) for name in _OF_A_BIND)
 
 
 def load(text: str) -> RouteProfile:

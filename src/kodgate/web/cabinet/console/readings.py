@@ -93,6 +93,7 @@ def channel_views(engine: Engine) -> list[ChannelView]:
     return [
         _channel_view(name, channel, channel in engine.senders, tuple(calls.get(name, ())))
         for name, channel in sorted(engine.channels.items())
+        if not channel.health().absent
     ]
 
 
