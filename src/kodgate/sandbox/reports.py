@@ -6,10 +6,10 @@ import asyncio
 import hashlib
 import hmac
 import sqlite3
+import ssl
 from functools import partial
 
-import aiohttp
-
+from kodgate.channels.posting import Broken, Poster, Unreachable
 from kodgate.sandbox.state import Durable, Tx
 from kodgate.sandbox.timing import Clock, keep
 
@@ -39,19 +39,23 @@ class Reporter:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
-        connector = aiohttp.TCPConnector(limit=AT_ONCE)
-        async with aiohttp.ClientSession(timeout=timeout, connector=connector) as http:
-            try:
-                await keep(
-                    self._state.event("reports"), partial(self._start, http), self._clock.until_real
-                )
-            finally:
-                for task in self._tasks:
-                    task.cancel()
-                await asyncio.gather(*self._tasks, return_exceptions=True)
+        http = Poster(
+            tls=ssl.create_default_context(),
+            connections_max=AT_ONCE,
+            connect_timeout_s=TIMEOUT_S,
+            timeout_s=TIMEOUT_S,
+        )
+        try:
+            await keep(
+                self._state.event("reports"), partial(self._start, http), self._clock.until_real
+            )
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            http.close()
 
-    async def _start(self, http: aiohttp.ClientSession) -> int | None:
+    async def _start(self, http: Poster) -> int | None:
         """Posts what is due; returns when the next one is (real ms)."""
         rows = await self._state.do(
             lambda tx: tx.all("SELECT * FROM reports ORDER BY due_real, id LIMIT ?", 2 * AT_ONCE)
@@ -69,20 +73,17 @@ class Reporter:
             task.add_done_callback(self._tasks.discard)
         return None
 
-    async def _post(self, http: aiohttp.ClientSession, row: sqlite3.Row) -> None:
+    async def _post(self, http: Poster, row: sqlite3.Row) -> None:
         body = row["body"].encode()
         timestamp = self._clock.real() // 1000 - row["stale_s"]
-        headers = {
-            "Content-Type": "application/json",
-            "X-Request-Timestamp": str(timestamp),
-            "X-Request-Signature": sign(self._token, timestamp, body),
-        }
+        head = (
+            "Content-Type: application/json\r\n"
+            f"X-Request-Timestamp: {timestamp}\r\n"
+            f"X-Request-Signature: {sign(self._token, timestamp, body)}\r\n"
+        )
         try:
-            async with http.post(
-                row["url"], data=body, headers=headers, allow_redirects=False
-            ) as response:
-                status = response.status
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
+            status = (await http.post(row["url"], head.encode(), body)).status
+        except (Unreachable, Broken, TimeoutError, OSError, ValueError):
             status = 0
         try:
             await self._state.do(partial(_done, row=row, status=status, clock=self._clock))

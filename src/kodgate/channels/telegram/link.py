@@ -1,16 +1,17 @@
-"""One pooled HTTPS session to the Telegram Gateway: bytes out, answers in, nothing decided."""
+"""One pool of connections to the Telegram Gateway: bytes out, answers in, nothing decided."""
 
 from __future__ import annotations
 
 import ssl
+from collections.abc import Mapping
+from typing import Protocol
 
 import aiohttp
 
+from kodgate.channels.posting import KEEPALIVE_S, Answer, Broken, Poster, Unreachable
 from kodgate.channels.telegram import api
 from kodgate.channels.telegram.settings import TelegramSettings
 
-KEEPALIVE_S = 15.0
-"""Shorter than servers keep idle connections: a request on a dead one is an uncertain one."""
 POLL_CONNECTIONS_MAX = 100
 
 _NEVER_LEFT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
@@ -22,18 +23,75 @@ class Link:
 
     def __init__(self, settings: TelegramSettings) -> None:
         self._settings = settings
-        self._base = settings.base_url.rstrip("/")
-        self._session: aiohttp.ClientSession | None = None
+        base = settings.base_url.rstrip("/")
+        self._urls = {method: f"{base}/{method}" for method in api.Method}
+        self._way: _Way | None = None
 
     async def open(self) -> None:
-        """Makes the session; connects to nothing yet. Raises OSError for an unreadable CA file."""
-        if self._session is not None:
-            return
-        settings = self._settings
-        trusted = ssl.create_default_context(cafile=settings.ca_file or None)
+        """Makes the pool; connects to nothing yet. Raises OSError for an unreadable CA file."""
+        if self._way is None:
+            tls = ssl.create_default_context(cafile=self._settings.ca_file or None)
+            way = _Proxied if self._settings.proxy else _Direct
+            self._way = way(self._settings, tls)
+
+    async def close(self) -> None:
+        way, self._way = self._way, None
+        if way is not None:
+            await way.close()
+
+    async def call(self, method: api.Method, parameters: dict[str, str | int]) -> api.Answer:
+        """One request, one answer, within the timeouts. The link must be open."""
+        assert self._way is not None, "the channel was not started"
+        try:
+            answer = await self._way.post(self._urls[method], api.build(parameters))
+        except Unreachable as error:
+            return api.Lost(why=str(error), never_left=True)
+        except Broken as error:
+            return api.Lost(why=str(error))
+        except (TimeoutError, OSError) as error:
+            # only the kind of error: its text may quote headers
+            return api.Lost(why=type(error).__name__)
+        retry_after = answer.headers.get(b"retry-after", b"").decode("latin-1")
+        return api.read_answer(answer.status, answer.body, retry_after)
+
+
+class _Way(Protocol):
+    """How bytes get there."""
+
+    async def post(self, url: str, body: bytes) -> Answer:
+        """Raises Unreachable, Broken, TimeoutError, OSError."""
+
+    async def close(self) -> None: ...
+
+
+class _Direct:
+    """Our own pool: both calls of every code go through it."""
+
+    def __init__(self, settings: TelegramSettings, tls: ssl.SSLContext) -> None:
+        lines = (f"{name}: {text}\r\n" for name, text in _headers(settings).items())
+        self._head = "".join(lines).encode("ascii")
+        self._poster = Poster(
+            tls=tls,
+            connections_max=settings.concurrency + POLL_CONNECTIONS_MAX,
+            connect_timeout_s=settings.connect_timeout_s,
+            timeout_s=settings.timeout_s,
+        )
+
+    async def post(self, url: str, body: bytes) -> Answer:
+        return await self._poster.post(url, self._head, body)
+
+    async def close(self) -> None:
+        self._poster.close()
+
+
+class _Proxied:
+    """Through a proxy: tunnels, their credentials and TLS within TLS are aiohttp's work."""
+
+    def __init__(self, settings: TelegramSettings, tls: ssl.SSLContext) -> None:
+        self._proxy = settings.proxy
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                ssl=trusted,
+                ssl=tls,
                 limit=settings.concurrency + POLL_CONNECTIONS_MAX,
                 keepalive_timeout=KEEPALIVE_S,
             ),
@@ -42,42 +100,37 @@ class Link:
                 connect=settings.connect_timeout_s,
                 sock_connect=settings.connect_timeout_s,
             ),
-            headers={
-                "Authorization": f"Bearer {settings.token}",
-                "Content-Type": "application/json",
-                # an answer's size is then its size on the wire: no decompression bombs
-                "Accept-Encoding": "identity",
-            },
+            headers=_headers(settings),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             trust_env=False,
         )
 
-    async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
-
-    async def call(self, method: api.Method, parameters: dict[str, str | int]) -> api.Answer:
-        """One request, one answer, within the timeouts. The link must be open."""
-        assert self._session is not None, "the channel was not started"
+    async def post(self, url: str, body: bytes) -> Answer:
         try:
             async with self._session.post(
-                f"{self._base}/{method}",
-                data=api.build(parameters),
-                proxy=self._settings.proxy or None,
-                allow_redirects=False,
+                url, data=body, proxy=self._proxy, allow_redirects=False
             ) as response:
-                body = await _read(response)
-                retry_after = response.headers.get("Retry-After", "")
-                return api.read_answer(response.status, body, retry_after)
+                headers = {b"retry-after": response.headers.get("Retry-After", "").encode()}
+                return Answer(response.status, headers, await _read(response))
         except _NEVER_LEFT as error:
-            return api.Lost(why=_name(error), never_left=True)
+            raise Unreachable(type(error).__name__) from error
         except aiohttp.ClientHttpProxyError as error:
-            return api.Lost(why=f"the proxy answered {error.status}", never_left=True)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            # only the kind of error: its text may quote headers
-            return api.Lost(why=_name(error))
+            raise Unreachable(f"the proxy answered {error.status}") from error
+        except aiohttp.ClientError as error:
+            raise Broken(type(error).__name__) from error
+
+    async def close(self) -> None:
+        await self._session.close()
+
+
+def _headers(settings: TelegramSettings) -> Mapping[str, str]:
+    return {
+        "Authorization": f"Bearer {settings.token}",
+        "Content-Type": "application/json",
+        # an answer's size is then its size on the wire: no decompression bombs
+        "Accept-Encoding": "identity",
+    }
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
@@ -88,7 +141,3 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
         if len(body) > api.BODY_BYTES_MAX:
             break
     return bytes(body[: api.BODY_BYTES_MAX + 1])
-
-
-def _name(error: BaseException) -> str:
-    return type(error).__name__
