@@ -27,7 +27,7 @@ class _Section(BaseModel):
 
 
 class Http(_Section):
-    """The wire, the cabinet and the inbox."""
+    """The wire; and the pages for people, unless `pages` says otherwise."""
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8080, ge=0, le=65535, description="Port of the wire.")
@@ -47,6 +47,29 @@ class Http(_Section):
         512, ge=1, description="Open connections from one address; loopback is exempt."
     )
     log_requests: bool = Field(False, description="One log line per answered request.")
+
+
+class Pages(_Section):
+    """What people look at: cabinet, console and inbox. Apart from the wire in production."""
+
+    host: str = Field("", description="Address of their own listener; empty: that of `http.host`.")
+    port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="Port of a listener of their own; without it they share the wire's.",
+    )
+    name: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9.-]{0,253}$",
+        description="Host name that alone shows them, such as cabinet.example.com; the wire does"
+        " not answer to it. Empty: any name.",
+    )
+    wire_url: str = Field(
+        "",
+        description="Address that programs call, for the examples in the cabinet; empty: the one"
+        " that the browser uses, with the wire's port.",
+    )
 
 
 class Metrics(_Section):
@@ -129,6 +152,7 @@ class Config(_Section):
     )
     crash_at: str = Field("", description="Dies at this crash point: for tests only.")
     http: Http = Field(default_factory=Http, description="The wire.")
+    pages: Pages = Field(default_factory=Pages, description="Cabinet, console and inbox.")
     metrics: Metrics = Field(default_factory=Metrics, description="Metrics and health.")
     telegram: Telegram = Field(default_factory=Telegram, description="Telegram Gateway.")
     sms: Sms = Field(default_factory=Sms, description="SMS over SMPP.")

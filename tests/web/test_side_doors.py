@@ -110,7 +110,7 @@ async def _sandbox(scope, receive, send) -> None:
 @asynccontextmanager
 async def inboxes():
     async with running(_sandbox) as sandbox:
-        inbox = Inbox(f"http://127.0.0.1:{sandbox.ports[0]}", host="gate")
+        inbox = Inbox(f"http://127.0.0.1:{sandbox.ports[0]}", names=("gate",))
         async with running(mounted({}, {b"/inbox/": inbox}, not_found)) as gate:
             yield gate, sandbox
         await inbox.close()
@@ -159,7 +159,7 @@ async def test_the_stop_does_not_wait_for_an_open_stream():
 
 
 async def test_an_absent_sandbox_is_said_so():
-    inbox = Inbox("http://127.0.0.1:1", host="gate")
+    inbox = Inbox("http://127.0.0.1:1", names=("gate",))
     async with running(mounted({}, {b"/inbox/": inbox}, not_found)) as gate:
         answer = await ask(gate, get("/inbox"))
         assert answer.status == 502 and b"sandbox" in answer.body

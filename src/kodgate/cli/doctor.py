@@ -65,7 +65,10 @@ async def _examine(config: Config) -> AsyncIterator[Finding]:
 
 
 def _listeners(config: Config) -> list[tuple[str, str, int]]:
+    own = config.pages.port
+    pages_host = config.pages.host or config.http.host
     return [
+        *([] if own is None else [("port of the pages", pages_host, own)]),
         ("port of the wire", config.http.host, config.http.port),
         ("port of the JSON service", config.http.host, config.http.json_port),
         ("port of metrics", config.metrics.host, config.metrics.port),

@@ -189,8 +189,13 @@ class Given:
     balance: int
 
 
+def _pages_host(config: Config) -> str:
+    return config.pages.name or config.pages.host or config.http.host
+
+
 def _screen(config: Config, ports: app.Ports, sandbox: SandboxPorts, given: Given) -> str:
     base = f"http://{config.http.host}:{ports.wire}"
+    pages = f"http://{_pages_host(config)}:{ports.pages}"
     shown = money.text(given.balance, money.decimals(given.balance))
     secret = given.secret
     scale = f"\n  time        {config.time_scale:g} times faster" if config.time_scale != 1 else ""
@@ -199,9 +204,9 @@ kodgate is up. Sandbox: nothing leaves this machine.
 
   wire        {base}/http_in5.asp
   JSON        http://{config.http.host}:{ports.json}/send
-  cabinet     {base}/cabinet/   {demo.LOGIN} / {given.people.demo}
+  cabinet     {pages}/cabinet/   {demo.LOGIN} / {given.people.demo}
   operator    the same page     {demo.OPERATOR} / {given.people.operator}
-  inbox       {base}/inbox   (the codes that the phones received)
+  inbox       {pages}/inbox   (the codes that the phones received)
   metrics     http://{config.metrics.host}:{ports.metrics}/metrics
   Telegram    http://127.0.0.1:{sandbox.telegram}   SMSC 127.0.0.1:{sandbox.smsc}
   data        {config.data}{scale}

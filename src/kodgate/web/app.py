@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import re
 import secrets
 import socket
@@ -33,7 +34,7 @@ from kodgate.store.migrating import migrate
 from kodgate.web import logs, routes, tuning
 from kodgate.web.addresses import Networks
 from kodgate.web.api import Api, ApiSettings
-from kodgate.web.asgi import App, mounted, not_found
+from kodgate.web.asgi import App, by_name, mounted, moved, not_found
 from kodgate.web.cabinet.app import PREFIX as CABINET
 from kodgate.web.cabinet.app import cabinet
 from kodgate.web.cabinet.console.app import PREFIX as CONSOLE
@@ -76,6 +77,8 @@ class Ports:
     metrics: int
     wire: int = 0
     json: int = 0
+    pages: int = 0
+    """The wire's, unless pages have a listener of their own."""
 
 
 def master_key(config: Config) -> bytes:
@@ -166,7 +169,10 @@ class Gateway:
         crash.arm(config.crash_at or None)
         logs.protect(config.telegram.token.get_secret_value(), config.master_key.get_secret_value())
         sockets = self._bind()
-        self.ports = Ports(**{name: one.getsockname()[1] for name, one in sockets.items()})
+        ports = {name: one.getsockname()[1] for name, one in sockets.items()}
+        if self._roles.pages:
+            ports.setdefault("pages", ports["wire"])
+        self.ports = Ports(**ports)
         if self._store is None:
             self._store = await open_store(config)
         keyring = self._keyring = self._keyring or open_keyring(config)
@@ -240,14 +246,9 @@ class Gateway:
             await self._store.close()
 
     def _bind(self) -> dict[str, socket.socket]:
-        http, metrics = self._config.http, self._config.metrics
-        wanted = {"metrics": (metrics.host, metrics.port)}
-        if self._roles.listens:
-            wanted["wire"] = (http.host, http.port)
-        if self._roles.wire:
-            wanted["json"] = (http.host, http.json_port)
+        """Raises SetupError."""
         sockets = {}
-        for name, (host, port) in wanted.items():
+        for name, (host, port) in self._places().items():
             try:
                 sockets[name] = bind(host, port)
             except OSError as error:
@@ -255,6 +256,26 @@ class Gateway:
                     one.close()
                 raise SetupError(f"cannot listen on {host}:{port} ({name}): {error}") from error
         return sockets
+
+    def _places(self) -> dict[str, tuple[str, int]]:
+        """Listener -> address and port. Raises SetupError."""
+        http, metrics = self._config.http, self._config.metrics
+        wanted = {"metrics": (metrics.host, metrics.port)}
+        own_port = self._config.pages.port
+        if own_port is None and self._config.pages.host:
+            raise SetupError("pages.host needs pages.port: a listener of their own")
+        if self._config.pages.name and own_port is None and not self._config.pages.wire_url:
+            raise SetupError(
+                "pages.name needs pages.wire_url: the wire does not answer to that name, and the"
+                " cabinet shows programs which one to call"
+            )
+        if self._roles.wire or self._roles.callbacks or (self._roles.pages and own_port is None):
+            wanted["wire"] = (http.host, http.port)
+        if self._roles.pages and own_port is not None:
+            wanted["pages"] = (self._pages_host, own_port)
+        if self._roles.wire:
+            wanted["json"] = (http.host, http.json_port)
+        return wanted
 
     async def _desk(self, store: Store, keyring: Keyring, clock: Clock, node: str) -> RouteDesk:
         """Raises SetupError where a route that is saved cannot be read."""
@@ -301,45 +322,70 @@ class Gateway:
 
     async def _listen(self, sockets: Mapping[str, socket.socket]) -> None:
         http = self._config.http
+        wired, apart = self._apps("pages" in sockets)
         tls = self._tls()
-        proxies = _networks("http.trusted_proxies", http.trusted_proxies)
         limits = Limits(
             connections_max=http.connections_max, per_source_max=http.connections_per_source_max
         )
         exempt = Networks((*LOOPBACK, *http.trusted_proxies))
-        meters = HttpMeters(self._meters.registry, version=__version__)
+        watch = monitor(self._checks, self._meters.registry)
+        for app, names, secure in (
+            (watch, ("metrics",), None),
+            (wired, ("wire", "json"), tls),
+            (apart, ("pages",), tls),
+        ):
+            own = [sockets[name] for name in names if name in sockets]
+            if own:
+                server = HttpServer(app, own, limits=limits, exempt=exempt, tls=secure)
+                self._servers.append(server)
+        for server in self._servers:
+            await server.start()
+        log.info("listening", **dataclasses.asdict(self.ports))
+
+    def _apps(self, own_listener: bool) -> tuple[App, App]:
+        """What the wire's listener serves, and what the pages' own would."""
+        proxies = _networks("http.trusted_proxies", self._config.http.trusted_proxies)
+        name, pages = self._config.pages.name, self._pages(proxies)
+        people = mounted({b"/": moved(CABINET.encode("ascii"))}, pages, not_found)
+        if own_listener:
+            return self._wire(proxies, {}), by_name(name, people, not_found) if name else people
+        if name and pages:
+            return by_name(name, people, self._wire(proxies, {})), not_found
+        return self._wire(proxies, pages), not_found
+
+    def _wire(self, proxies: Networks, beside: Mapping[bytes, App]) -> App:
+        """The dialects' routes, what providers call, and the pages that stand beside them."""
+        http = self._config.http
+        called = {b"/callbacks/": callbacks(self.engine)} if self._roles.callbacks else {}
         settings = ApiSettings(
             allow_plain=http.allow_plain, proxies=proxies, log_requests=http.log_requests
         )
-        app = Api(
+        return Api(
             self.engine,
             wire.load() if self._roles.wire else (),
             settings=settings,
-            on_request=meters.on_request,
+            on_request=HttpMeters(self._meters.registry, version=__version__).on_request,
             journal=self._journal,
-            otherwise=self._pages(proxies),
+            otherwise=mounted({}, {**called, **beside}, not_found),
         )
-        watch = monitor(self._checks, self._meters.registry)
-        public = [socket for name, socket in sockets.items() if name != "metrics"]
-        self._servers = [HttpServer(watch, [sockets["metrics"]], limits=limits, exempt=exempt)]
-        if public:
-            self._servers.append(HttpServer(app, public, limits=limits, exempt=exempt, tls=tls))
-        for server in self._servers:
-            await server.start()
 
-    def _pages(self, proxies: Networks) -> App:
-        """Everything on the wire's listener that is no dialect's route."""
-        prefixes: dict[bytes, App] = {}
-        if self._roles.callbacks:
-            prefixes[b"/callbacks/"] = callbacks(self.engine)
-        if self._inbox_url is not None and self._roles.pages:
-            self._inbox = Inbox(self._inbox_url, host=self._config.http.host)
-            prefixes[b"/inbox/"] = self._inbox
-        if self._roles.pages:
-            site = self._cabinet(proxies)
-            prefixes[CABINET.encode("ascii")] = site
-            prefixes[CONSOLE.encode("ascii")] = console(beside=site, facts=self._facts())
-        return mounted({}, prefixes, not_found)
+    def _pages(self, proxies: Networks) -> dict[bytes, App]:
+        """What people look at, by its prefix."""
+        pages: dict[bytes, App] = {}
+        if not self._roles.pages:
+            return pages
+        if self._inbox_url is not None:
+            names = (self._config.http.host, self._pages_host, self._config.pages.name)
+            self._inbox = Inbox(self._inbox_url, names=names)
+            pages[b"/inbox/"] = self._inbox
+        site = self._cabinet(proxies)
+        pages[CABINET.encode("ascii")] = site
+        pages[CONSOLE.encode("ascii")] = console(beside=site, facts=self._facts())
+        return pages
+
+    @property
+    def _pages_host(self) -> str:
+        return self._config.pages.host or self._config.http.host
 
     def _facts(self) -> Facts:
         config = self._config
@@ -356,6 +402,8 @@ class Gateway:
         settings = SiteSettings(
             proxies=proxies,
             allow_plain=self._config.http.allow_plain,
+            wire_url=self._config.pages.wire_url.rstrip("/"),
+            wire_port=self.ports.wire if self.ports.wire not in (0, self.ports.pages) else None,
             sandbox=self._inbox_url is not None,
         )
         return cabinet(

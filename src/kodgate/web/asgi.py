@@ -64,6 +64,35 @@ async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
     await answer_text(send, 404, "Not found\n")
 
 
+def by_name(name: str, named: App, otherwise: App) -> App:
+    """Requests for this host name, whatever their port, go to one app; all others, and those that
+    name no host, to the other."""
+    wanted = hostname(name.encode("ascii"))
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        host = next((value for key, value in scope["headers"] if key == b"host"), b"")
+        chosen = named if hostname(host) == wanted else otherwise
+        await chosen(scope, receive, send)
+
+    return app
+
+
+def hostname(host: bytes) -> bytes:
+    """Without port and closing dot, in lower case."""
+    before, _, port = host.rpartition(b":")
+    name = before if before and port.isdigit() else host
+    return name.lower().removesuffix(b".")
+
+
+def moved(path: bytes) -> App:
+    """An app that sends browsers to another path of this host."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await answer(send, 308, b"text/plain; charset=utf-8", b"", [(b"location", path)])
+
+    return app
+
+
 def mounted(exact: Mapping[bytes, App], prefixes: Mapping[bytes, App], otherwise: App) -> App:
     """Paths as they come, undecoded: what is spelled otherwise is not there (S-61).
 

@@ -39,15 +39,15 @@ HOP_BY_HOP = frozenset(
 
 
 class Inbox:
-    """An ASGI app. `base_url`: the sandbox, `http://127.0.0.1:8081`; `host`: what we listen on.
+    """An ASGI app. `base_url`: the sandbox, `http://127.0.0.1:8081`; `names`: what we answer to.
 
     It shows codes without a login, so it answers to loopback names and its own address only: a
     foreign name that was rebound to this machine gets nothing.
     """
 
-    def __init__(self, base_url: str, *, host: str = "127.0.0.1") -> None:
+    def __init__(self, base_url: str, *, names: Iterable[str] = ()) -> None:
         self._base = base_url.rstrip("/")
-        self._names = {"localhost", host}
+        self._names = {"localhost", *(name.lower() for name in names if name)}
         self._session: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:

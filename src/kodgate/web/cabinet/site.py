@@ -26,7 +26,7 @@ from kodgate.store.keyring import Keyring
 from kodgate.store.sums import Sums
 from kodgate.web import heads
 from kodgate.web.addresses import Networks
-from kodgate.web.asgi import Receive, Scope, Send
+from kodgate.web.asgi import Receive, Scope, Send, hostname
 from kodgate.web.cabinet import menu, sessions, texts, words
 from kodgate.web.cabinet.assets import Assets
 from kodgate.web.cabinet.passwords import Passwords
@@ -69,6 +69,9 @@ class SiteSettings:
 
     proxies: Networks
     allow_plain: bool = False
+    wire_url: str = ""
+    """What programs call; empty: the browser's own address, with `wire_port` if there is one."""
+    wire_port: int | None = None
     sandbox: bool = False
     """Started by `kodgate up`: pages say that nothing leaves the machine, and link the inbox."""
 
@@ -275,10 +278,13 @@ class Site:
         """A table of words as the options of a choice."""
         return [(value, w.text(text)) for value, text in table.items()]
 
-    @staticmethod
-    def base(guest: Guest) -> str:
-        """Our address as the browser calls it, for snippets: `https://host:port`."""
-        host = guest.request.headers.get("host", "localhost")
+    def base(self, guest: Guest) -> str:
+        """The wire's address, for snippets: `https://host:port`."""
+        if self.settings.wire_url:
+            return self.settings.wire_url
+        host, port = guest.request.headers.get("host", "localhost"), self.settings.wire_port
+        if port is not None:
+            host = f"{hostname(host.encode('latin-1')).decode('latin-1')}:{port}"
         return f"{'https' if guest.secure else 'http'}://{host}"
 
     def refuse(self, guest: Guest, status: int) -> Response:
