@@ -44,8 +44,9 @@ log = structlog.get_logger()
 ACCEPT_BATCH_MAX = 512
 RECORD_BATCH_MAX = 512
 QUEUE_MAX = 4_096
-FLIGHTS = 2
-"""Batches of one kind at the store: one that is being committed, one that waits for its turn."""
+FLIGHTS = 64
+"""Batches of one kind at the store, which commits all that wait for it together: an item is there
+when the next transaction begins, not when the one before it was answered."""
 
 STOP_GRACE_S = 3.0
 CLOCK_KEY = "clock"

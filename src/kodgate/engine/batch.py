@@ -17,8 +17,8 @@ class Batcher(Generic[Item, Outcome]):
     """Collects items while a batch is under way; no timer, so an idle system answers in one commit.
 
     `apply` gets at most `batch_max` items and returns as many outcomes, or raises for all of them.
-    With `flights` above 1 the next batch is handed over while one is being committed, so that the
-    store never waits for us between two of them.
+    With `flights` above 1 the next batches are handed over while one is being committed, so that
+    the store never waits for us between two of them.
     """
 
     def __init__(
@@ -36,6 +36,9 @@ class Batcher(Generic[Item, Outcome]):
         """What was submitted, who waits for it, and since when on the loop's clock."""
         self._flights = flights
         self._flying = 0
+        self._since: dict[int, float] = {}
+        """Batches under way, the oldest first -> since when its first item has waited."""
+        self._number = 0
         self._begun = True
         """The newest worker has taken what waited for it."""
         self._workers: set[asyncio.Task[None]] = set()
@@ -46,9 +49,12 @@ class Batcher(Generic[Item, Outcome]):
 
     def takes(self, *, age_max_s: float) -> bool:
         """Whether one more may come: there is room, and none has waited for `age_max_s` seconds."""
-        if not self._waiting:
-            return True
-        age_s = asyncio.get_running_loop().time() - self._waiting[0][2]
+        since = next(iter(self._since.values()), None)
+        if since is None:
+            if not self._waiting:
+                return True
+            since = self._waiting[0][2]
+        age_s = asyncio.get_running_loop().time() - since
         return len(self._waiting) < self._queue_max and age_s < age_max_s
 
     async def submit(self, item: Item) -> Outcome:
@@ -80,6 +86,9 @@ class Batcher(Generic[Item, Outcome]):
             self._flying -= 1
 
     async def _settle(self, batch: list[tuple[Item, asyncio.Future[Outcome], float]]) -> None:
+        self._number += 1
+        flight = self._number
+        self._since[flight] = batch[0][2]
         try:
             outcomes = await self._apply([item for item, _, _ in batch])
         except Exception as error:
@@ -88,6 +97,8 @@ class Batcher(Generic[Item, Outcome]):
                     future.set_exception(error)
                     future.exception()  # seen: its caller may have gone
             return
+        finally:
+            del self._since[flight]
         assert len(outcomes) == len(batch)
         for (_, future, _), outcome in zip(batch, outcomes, strict=True):
             if not future.done():

@@ -48,7 +48,11 @@ def known(orders: Sequence[Order], stopped: set[int]) -> Program[Known]:
     firsts = yield from many(sql.FIRST, sorted(unique), sql.FIRST_TAIL)
     for account, user_id, packet, at in firsts:
         found.first[account, user_id] = (packet, at)
-    codes = {(order.code_digest,) for order in orders if order.code_generated}
+    codes = {
+        (order.phone_digest, order.account_id, order.code_digest)
+        for order in orders
+        if order.code_generated
+    }
     for code, until, ended in (yield from many(sql.LIVE, sorted(codes), sql.LIVE_TAIL)):
         found.live[code].append((until, ended))
     phones = {
@@ -78,8 +82,7 @@ def write_placing(placing: Placing) -> Program[None]:
         for account in sorted(lines.touched)
     ]
     yield from change_all(sql.UPDATE_MONEY, money, sql.UPDATE_MONEY_TAIL)
-    yield Used("packet", placing.known.packet_ids)
-    yield Used("message", placing.known.message_ids)
+    yield Used((("packet", placing.known.packet_ids), ("message", placing.known.message_ids)))
 
 
 # Packets under lock
@@ -283,7 +286,7 @@ def write_unit(unit: Unit) -> Program[None]:
     parked = [(*place, at) for place, at in sorted(writes.parked.items())]
     yield from many(sql.INSERT_PARKED, parked, sql.OR_IGNORE)
     if writes.created:
-        yield Used("message", unit.loaded.message_ids)
+        yield Used((("message", unit.loaded.message_ids),))
 
 
 _NEWS = [rows.MESSAGE.split(", ").index(name) for name in sql.MESSAGE_NEWS]

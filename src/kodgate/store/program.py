@@ -41,10 +41,9 @@ class Free:
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """Ids that were taken from an iterator of `Free` are used, for ever (I-19)."""
+    """Ids that were taken from iterators of `Free`, by name, are used, for ever (I-19)."""
 
-    name: str
-    ids: Iterator[int]
+    taken: Sequence[tuple[str, Iterator[int]]]
 
 
 @dataclass(frozen=True, slots=True)

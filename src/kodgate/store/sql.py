@@ -11,7 +11,7 @@ from __future__ import annotations
 from kodgate.core.life import GRACE_MS
 from kodgate.store import rows
 
-REVISION = "0007"
+REVISION = "0009"
 """The newest migration; a store refuses a database of another one."""
 
 
@@ -71,8 +71,12 @@ DELETE_PARKED_TAIL = (
 # Accept
 
 FUNDS = "select id, balance, held, credit_limit from account where id in :ids order by id :lock"
-NEXT = "select next from sequence where name = ?"
-TAKE_IDS = "update sequence set next = ? where name = ? and next <= ?"
+FREE_IDS = "select name, next from sequence where name in :texts"
+TAKE_IDS = "with v (name, next) as (values"
+TAKE_IDS_TAIL = (
+    ") update sequence set next = v.next from v"
+    " where sequence.name = v.name and sequence.next <= v.next"
+)
 
 FIRST = "with v (account_id, user_message_id) as (values"
 FIRST_TAIL = (
@@ -80,10 +84,11 @@ FIRST_TAIL = (
     " from v join unique_id u"
     " on u.account_id = v.account_id and u.user_message_id = v.user_message_id"
 )
-LIVE = "with v (code_digest) as (values"
+LIVE = "with v (phone_digest, account_id, code_digest) as (values"
 LIVE_TAIL = (
     ") select p.code_digest, p.created_at + p.ttl_s * 1000, p.final_at"
-    " from v join packet p on p.code_digest = v.code_digest where p.test = 0"
+    " from v join packet p on p.phone_digest = v.phone_digest and p.account_id = v.account_id"
+    " and p.code_digest = v.code_digest where p.test = 0"
 )
 RECENT = "with v (phone_digest, account_id, since) as (values"
 RECENT_TAIL = (

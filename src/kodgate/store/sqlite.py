@@ -26,6 +26,9 @@ BUSY_TIMEOUT_S = 5.0
 CHECKPOINT_PAGES = 40_000
 """160 MB of log, after which a commit copies it itself: the checkpointer is far ahead of that."""
 
+CACHE_KIB = 16_384
+"""What the writer keeps of the database in memory: the indexes over digests are met at random."""
+
 DURABLE = {
     "journal_mode": "wal",
     "synchronous": 2,  # FULL: the log is synced with every commit
@@ -121,6 +124,7 @@ class SqliteStore(CommonStore):
         db = connect(self._path)
         try:
             _check(db)
+            db.execute(f"pragma cache_size = -{CACHE_KIB}")
         except BaseException:
             db.close()
             raise

@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 from kodgate.store import rows, sql
 from kodgate.store.program import Ask, Free, Hold, Many, Program, Used
 
-CHUNKS = (128, 64, 32, 16, 8, 4, 2, 1)
-"""Rows of one statement: few sizes, so that the prepared statements are found again, and few
-statements for any number of rows, since after each one the thread waits for the interpreter."""
+SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
+"""Rows that a statement has room for: few sizes, so that the prepared ones are found again. A batch
+takes the next larger one and leaves the rest of it empty: after every statement the thread waits
+for the interpreter, which costs more than some empty parameters."""
 
 _JSON_LIST = "(select value from json_each(?))"
 WORDS = {":ids": _JSON_LIST, ":texts": _JSON_LIST, " :lock": ""}
@@ -42,10 +43,13 @@ def _answer(connection: sqlite3.Connection, wanted: Ask | Many | Free | Used | H
         case Many(head, lines, tail):
             return _many(connection, head, lines, tail)
         case Free(_, names):
-            return [count(connection.execute(sql.NEXT, (name,)).fetchone()[0]) for name in names]
-        case Used(name, ids):
-            free = next(ids)
-            assert connection.execute(sql.TAKE_IDS, (free, name, free)).rowcount == 1
+            line = _parameters([list(names)])
+            free = dict(connection.execute(_translated(sql.FREE_IDS), line).fetchall())
+            return [count(free[name]) for name in names]
+        case Used(taken):
+            lines = [(name, next(ids)) for name, ids in taken]
+            _, changed = _many(connection, sql.TAKE_IDS, lines, sql.TAKE_IDS_TAIL)
+            assert changed == len(lines), "ids were taken by somebody else"
         case Hold():
             pass  # one transaction writes at a time
     return None
@@ -65,9 +69,11 @@ def _translated(text: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def _statement(head: str, tail: str, width: int, count: int) -> str:
+def _statement(head: str, tail: str, width: int, size: int) -> str:
+    """`head` ends with `values`; the last parameter is how many of the rows count."""
     row = f"({', '.join('?' * width)})"
-    return f"{head} {', '.join([row] * count)} {tail}"
+    lines = f"select * from (values {', '.join([row] * size)}) limit ?"
+    return f"{head.removesuffix('values')}{lines} {tail}"
 
 
 def _many(
@@ -75,14 +81,12 @@ def _many(
 ) -> tuple[list[rows.Row], int]:
     """Runs `head (?, ...), (?, ...) tail` over all lines; what it returned, and rows changed."""
     found: list[rows.Row] = []
-    before, place = connection.total_changes, 0
-    for size in CHUNKS:
-        while len(lines) - place >= size:
-            part = lines[place : place + size]
-            cursor = connection.execute(
-                _statement(head, tail, len(part[0]), size), tuple(chain.from_iterable(part))
-            )
-            if cursor.description is not None:
-                found += cursor.fetchall()
-            place += size
+    before, width = connection.total_changes, len(lines[0])
+    for place in range(0, len(lines), SIZES[-1]):
+        part = lines[place : place + SIZES[-1]]
+        size = next(size for size in SIZES if size >= len(part))
+        line = [*chain.from_iterable(part), *[None] * (width * (size - len(part))), len(part)]
+        cursor = connection.execute(_statement(head, tail, width, size), line)
+        if cursor.description is not None:
+            found += cursor.fetchall()
     return found, connection.total_changes - before
