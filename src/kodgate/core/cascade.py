@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from kodgate.core.types import Event, Reason, RefundWord, State, Step, Success
 
@@ -124,6 +125,7 @@ def answers(event: Event, success: Success) -> bool:
     return event is Event.READ or (event is Event.DELIVERED and success is not Success.READ)
 
 
+@lru_cache(maxsize=1024)
 def tele(ttl_s: int, *, success: Success = Success.READ) -> tuple[Step, ...]:
     """Telegram only (W-6): refunded when it is not read in `ttl_s` seconds (W-19)."""
     return (
@@ -149,6 +151,7 @@ SMS_STEP = Step(
 )
 
 
+@lru_cache(maxsize=1024)
 def tele_to_sms(ttl_s: int, *, success: Success = Success.READ) -> tuple[Step, ...]:
     """Telegram first, SMS when it is not read in time (W-7, W-18..W-20)."""
     return (*tele(ttl_s, success=success), SMS_STEP)

@@ -43,9 +43,15 @@ class Tariff:
         for size in range(min(self.longest, len(phone)), -1, -1):
             zone = self.zones.get(phone[:size])
             if zone is not None:
-                closed = any(len(p) > size and phone.startswith(p) for p in NEVER_OPEN)
-                return None if closed else zone
+                return None if _is_closed(phone, size) else zone
         return None
+
+
+def _is_closed(phone: str, size: int) -> bool:
+    """A code of `NEVER_OPEN` that the tariff's prefix, `size` digits long, does not name itself."""
+    return phone.startswith(NEVER_OPEN) and any(
+        len(code) > size and phone.startswith(code) for code in NEVER_OPEN
+    )
 
 
 def check(tariff: Tariff) -> None:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 from math import isinf
 from typing import NoReturn
 from urllib.parse import unquote_to_bytes
@@ -85,10 +84,7 @@ def form(
     """
     declared = charset(content_type)
     body_charsets = charsets if declared is None else (declared or "ascii",)
-    pairs = [
-        *_pairs(query, charsets, in_query=True),
-        *_pairs(body, body_charsets, in_query=False),
-    ]
+    pairs = _pairs(query, charsets, in_query=True) + _pairs(body, body_charsets, in_query=False)
     found = collect(pairs[:PARAMETERS_MAX], names)
     if len(pairs) > PARAMETERS_MAX or declared == "":
         return Parameters(values=found.values, in_query=found.in_query, error="BAD_PARAMETER")
@@ -103,26 +99,31 @@ def charset(content_type: str) -> str | None:
 
 def _pairs(
     data: bytes, charsets: tuple[str, ...], *, in_query: bool
-) -> Iterator[tuple[str, str, bool]]:
+) -> list[tuple[str, str, bool]]:
+    """One more than allowed: enough to see that there are too many, no work on the rest (S-67)."""
     if not data:
-        return
+        return []
     if not _UNUSUAL.search(data):
-        yield from _plain_pairs(data.decode("ascii"), in_query=in_query)
-        return
-    # One more than allowed: enough to see that there are too many, no work on the rest (S-67).
-    for pair in islice(data.split(b"&", PARAMETERS_MAX + 1), PARAMETERS_MAX + 1):
+        return _plain_pairs(data.decode("ascii"), in_query=in_query)
+    found = []
+    for pair in data.split(b"&", PARAMETERS_MAX + 1)[: PARAMETERS_MAX + 1]:
         name, _, value = pair.partition(b"=")
-        if len(name) <= NAME_MAX:
-            yield _text(name, charsets), _text(value, charsets), in_query
-        else:
-            yield "", "", in_query
+        short = len(name) <= NAME_MAX
+        found.append(
+            (_text(name, charsets), _text(value, charsets), in_query)
+            if short
+            else ("", "", in_query)
+        )
+    return found
 
 
-def _plain_pairs(text: str, *, in_query: bool) -> Iterator[tuple[str, str, bool]]:
+def _plain_pairs(text: str, *, in_query: bool) -> list[tuple[str, str, bool]]:
     """The same for ASCII without escapes, which reads alike in every charset: most requests."""
-    for pair in islice(text.split("&", PARAMETERS_MAX + 1), PARAMETERS_MAX + 1):
+    found = []
+    for pair in text.split("&", PARAMETERS_MAX + 1)[: PARAMETERS_MAX + 1]:
         name, _, value = pair.partition("=")
-        yield (name, value, in_query) if len(name) <= NAME_MAX else ("", "", in_query)
+        found.append((name, value, in_query) if len(name) <= NAME_MAX else ("", "", in_query))
+    return found
 
 
 def _text(raw: bytes, charsets: tuple[str, ...]) -> str:
@@ -151,7 +152,7 @@ def collect(pairs: Iterable[tuple[str, str, bool]], names: Mapping[str, str]) ->
         if name is None:
             continue
         value = raw if name == "password" else raw.strip(_BLANKS)
-        if _FORBIDDEN.search(value):
+        if not value.isprintable() and _FORBIDDEN.search(value):
             value, error = UNDECODABLE, "BAD_PARAMETER"
         if values.setdefault(name, value) != value:
             error = "BAD_PARAMETER"

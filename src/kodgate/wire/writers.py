@@ -79,7 +79,10 @@ def plain(body: bytes, *, charset: str = "utf-8") -> HttpAnswer:
 
 def tag(name: str, attributes: Fields, *, closed: bool = False) -> str:
     """A start tag, or an empty element, on one line: `<sms num='1' />`."""
-    written = "".join([f" {key}='{xml_text(value)}'" for key, value in attributes])
+    if _XML_PLAIN("".join([value for _, value in attributes])):  # one look at all of them
+        written = "".join([f" {key}='{value}'" for key, value in attributes])
+    else:
+        written = "".join([f" {key}='{xml_text(value)}'" for key, value in attributes])
     return f"<{name}{written} {'/' if closed else ''}>"
 
 
