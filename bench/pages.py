@@ -25,10 +25,12 @@ from kodgate.core import cascade, tariffs
 from kodgate.core.accounts import AccountSettings
 from kodgate.core.tariffs import Price, Tariff
 from kodgate.engine import Engine
-from kodgate.engine.clock import Sources, restore
+from kodgate.engine.clock import Clock, Sources, restore
 from kodgate.store import Store, migrate, open_store, rows, schema
-from kodgate.store.cabinet import CabinetStore, tables
+from kodgate.store.cabinet import CabinetStore
 from kodgate.store.keyring import Keyring
+from kodgate.store.requests import DAY_MS, MINUTE_MS, SHARE, Counted, RequestStore
+from kodgate.store.tables import tables
 from kodgate.web.addresses import Networks
 from kodgate.web.asgi import Receive, Scope, Send
 from kodgate.web.cabinet import passwords
@@ -36,11 +38,13 @@ from kodgate.web.cabinet.app import cabinet
 from kodgate.web.cabinet.console.app import console
 from kodgate.web.cabinet.console.desk import Facts
 from kodgate.web.cabinet.site import Site, SiteSettings
-from kodgate.web.journal import Journal
+from kodgate.web.journal import ALIKE_MAX, Asked, Journal
 from kodgate.web.summing import Summing
 
 PACKETS = 100_000
 RUNS = 7
+ROWS_MAX = 200_000
+"""Of the request log, as the setting has it by default."""
 LIMIT_MS = 200
 BASE = "http://127.0.0.1"
 PERIODS = ("1h", "24h", "7d", "30d")
@@ -55,6 +59,7 @@ IGNORING = ("tariffs", "test", "requests", "documentation", "security", "users",
 
 LAST = schema.PACKET_ID_MIN + 1
 ASKED = {
+    "/cabinet/requests": ("?period=all", "?error=refused", "?error=1&period=all&ip=203.0.113.7"),
     "/cabinet/messages": (
         f"/{LAST}",
         "?q=79120000001",
@@ -138,11 +143,12 @@ async def _sites(store: Store, keyring: Keyring, folder: Path, account_id: int) 
     kept = passwords.make_hash(BASE)
     for login, of, role in (("alice", account_id, "owner"), ("olga", None, "operator")):
         await people.create_user(account_id=of, login=login, role=role, password=kept, at=0)
+    clock = restore(None, Sources(wall_s=time.time, steady_s=time.monotonic, boot_id=""), scale=1.0)
     engine = Engine(
         store,
         {},
         keyring,
-        restore(None, Sources(wall_s=time.time, steady_s=time.monotonic, boot_id=""), scale=1.0),
+        clock,
         node="bench",
         secret_digest=keyring.secret_digest,
         randbelow=secrets.randbelow,
@@ -153,11 +159,49 @@ async def _sites(store: Store, keyring: Keyring, folder: Path, account_id: int) 
     site = cabinet(
         engine=engine,
         keyring=keyring,
-        journal=Journal(),
+        journal=await _journal(store, keyring, clock, account_id),
         settings=SiteSettings(proxies=Networks(())),
     )
     facts = Facts(version="bench", database="", data=folder, roles=("web",))
     return House(site, console(beside=site, facts=facts))
+
+
+async def _journal(store: Store, keyring: Keyring, clock: Clock, account_id: int) -> Journal:
+    """With as many requests as one account may have, and the counts of a month."""
+    log, now = RequestStore(tables(store)), clock.now()
+    journal = Journal(log, keyring, now=clock.now, node="bench")
+    minutes = range(now - 30 * DAY_MS, now, MINUTE_MS)
+    counts = [
+        Counted(account_id, at, error, 5, 0)
+        for at in minutes
+        for error in (0, 1 + at // MINUTE_MS % 3)
+    ]
+    await log.save([], counts, node="bench", batch="counts")
+    for second in range(2 * ROWS_MAX // SHARE // ALIKE_MAX):
+        at = now - 2 * DAY_MS // (second + 1)
+        for number in range(ALIKE_MAX):
+            asked = _asked(f"{second:05x}{number:05x}", at, error=second % 2)
+            assert journal.counts(account_id, asked.error, at)
+            journal.keep(account_id, 2 * 86_400, asked)
+        await journal.flush()
+    return journal
+
+
+def _asked(id: str, at: int, *, error: int) -> Asked:
+    return Asked(
+        id=id,
+        at=at,
+        path="/http_in5.asp",
+        dialect="http_asp",
+        ip=f"203.0.113.{at % 99}",
+        error=error,
+        why="",
+        seconds=0.001,
+        in_query=False,
+        packet_id=None,
+        parameters={"mode": "TELE", "phone": "79120000001", "to_sms": "1"},
+        body="error_num = OK",
+    )
 
 
 async def measure(app: House, login: str, prefix: str, runs: int) -> list[Timed]:

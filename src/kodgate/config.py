@@ -79,6 +79,23 @@ class Metrics(_Section):
     port: int = Field(9464, ge=0, le=65535, description="Port to listen on.")
 
 
+class Requests(_Section):
+    """The request log of the cabinet."""
+
+    days: int = Field(
+        3,
+        ge=1,
+        le=31,
+        description="How long requests are kept; their texts no longer than the account's codes.",
+    )
+    rows_max: int = Field(
+        200_000,
+        ge=1_000,
+        le=10_000_000,
+        description="Requests that are kept in all; of one account at most a tenth of them.",
+    )
+
+
 class Telegram(_Section):
     """The Telegram Gateway channel."""
 
@@ -154,6 +171,7 @@ class Config(_Section):
     http: Http = Field(default_factory=Http, description="The wire.")
     pages: Pages = Field(default_factory=Pages, description="Cabinet, console and inbox.")
     metrics: Metrics = Field(default_factory=Metrics, description="Metrics and health.")
+    requests: Requests = Field(default_factory=Requests, description="The request log.")
     telegram: Telegram = Field(default_factory=Telegram, description="Telegram Gateway.")
     sms: Sms = Field(default_factory=Sms, description="SMS over SMPP.")
     log: Log = Field(default_factory=Log, description="Logging.")

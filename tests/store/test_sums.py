@@ -14,9 +14,9 @@ import pytest
 from bench.filling import DAY_MS, Filling, fill
 
 from kodgate.store import Store, migrate, open_store
-from kodgate.store.cabinet import tables
 from kodgate.store.keyring import Keyring
 from kodgate.store.sums import ALL, HOUR_MS, HOURS, Slots, Sums
+from kodgate.store.tables import tables
 
 PACKETS = 900
 DAYS = Slots(DAY_MS, 3 * HOUR_MS)

@@ -15,7 +15,8 @@ from kodgate.cli.opening import Opened, is_secret, new_secret
 from kodgate.core import ledger, money
 from kodgate.core.accounts import Account, AccountSettings
 from kodgate.core.tariffs import Price, Tariff
-from kodgate.store.cabinet import CabinetStore, tables
+from kodgate.store.cabinet import CabinetStore
+from kodgate.store.tables import tables
 from kodgate.web import routes
 from kodgate.web.cabinet import passwords
 from kodgate.web.cabinet.roles import Role

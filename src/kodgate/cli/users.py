@@ -13,7 +13,8 @@ from rich.table import Table
 from kodgate.cli.exits import REFUSED, USAGE, Failed
 from kodgate.cli.opening import Opened, with_store
 from kodgate.config import Config
-from kodgate.store.cabinet import CabinetStore, User, tables
+from kodgate.store.cabinet import CabinetStore, User
+from kodgate.store.tables import tables
 from kodgate.web.cabinet import passwords
 from kodgate.web.cabinet.roles import Role
 

@@ -1,7 +1,7 @@
 """The cabinet's rows: users, sessions, the audit trail, and lists and sums of packets and money.
 
 Statements are plain SQL with `?` marks, built only from the conditions that are asked for, so that
-another database runs them unchanged; a store lends itself through `Tables`.
+another database runs them unchanged.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any
 
 from kodgate.core.types import Message
-from kodgate.store import LedgerEntry, PacketRow, Store, rows
+from kodgate.store import LedgerEntry, PacketRow, rows
+from kodgate.store.tables import Tables
 
 AUDIT_TRIES = 20
 """How often an audit row looks for its place at the end of the chain."""
@@ -31,23 +32,6 @@ SCANNED_MAX = 10_000
 
 NO_HASH = bytes(32)
 """What the first row of the audit trail follows."""
-
-
-class Tables(Protocol):
-    """What a store lends: one statement to read, several to write as one transaction."""
-
-    async def fetch(self, query: str, *line: Any) -> list[rows.Row]:
-        """The rows of a query. Raises Unavailable."""
-
-    async def run(self, statements: Sequence[tuple[str, Sequence[Any]]]) -> list[rows.Row]:
-        """All or nothing; what the last statement returned. Raises Unavailable, InDoubt."""
-
-
-def tables(store: Store) -> Tables:
-    """What a store lends. Raises TypeError where this database serves no cabinet yet."""
-    if not (hasattr(store, "fetch") and hasattr(store, "run")):
-        raise TypeError(f"{type(store).__name__} serves no cabinet")
-    return cast(Tables, store)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

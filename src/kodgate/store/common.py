@@ -279,6 +279,9 @@ class CommonStore:
     async def run(self, statements: Sequence[tuple[str, Sequence[Any]]]) -> list[rows.Row]:
         return await self._change(lambda: _each(statements))
 
+    async def change(self, make: Callable[[], Program[T]]) -> T:
+        return await self._change(make)
+
 
 def _each(statements: Sequence[tuple[str, Sequence[Any]]]) -> Program[list[rows.Row]]:
     found: list[rows.Row] = []

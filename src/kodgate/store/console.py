@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kodgate.store import rows
-from kodgate.store.cabinet import Tables
+from kodgate.store.tables import Tables
 
 NODE_PREFIX = "node "
 """Of the small values in which every node says that it is there."""

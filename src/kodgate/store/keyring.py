@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-CLASSES = ("phone", "code")
+CLASSES = ("phone", "code", "request")
 MASTER_LENGTH_MIN = 32
 KEY_LENGTH = 32
 NONCE_LENGTH = 12

@@ -410,3 +410,58 @@ hour_transfer = _table(
     _int("amount"),
     _int("last_id"),
 )
+
+# What programs asked and were answered: a bounded sample, sealed (store/requests.py).
+request_log = _table(
+    "request_log",
+    _id(),
+    _text("request_id", unique=True),  # the x-request-id of the answer
+    _int("at"),
+    _int("account_id", ForeignKey("account.id")),
+    _text("path"),
+    _text("dialect"),
+    _text("ip"),
+    _int("error"),
+    _text("why"),
+    _int("took_us"),
+    *_flag("in_query"),
+    _int("packet_id", null=True),
+    _int("purge_at", null=True),  # when the texts must be gone; none: they are
+    _blob("sealed"),
+    Index(None, "account_id", "at", "id"),
+    Index(None, "account_id", "error", "at", **_where("error <> 0")),
+    Index(None, "packet_id", **_where("packet_id is not null")),
+    Index(None, "at"),
+    Index(None, "purge_at", **_where("purge_at is not null")),
+)
+
+# Every request, counted by the minute and by the hour in which it was answered.
+request_count = _table(
+    "request_count",
+    _int("account_id", ForeignKey("account.id"), primary_key=True),
+    _int("span_ms", primary_key=True),
+    _int("at", primary_key=True),
+    _int("error", primary_key=True),
+    _int("count"),
+    _int("dropped"),  # of these, how many are in no row of the log
+    Index(None, "span_ms", "at"),
+)
+
+# What money was moved by hand for: each document or form of an account once.
+posting = _table(
+    "posting",
+    _int("account_id", ForeignKey("account.id"), primary_key=True),
+    _text("once", primary_key=True),
+    _int("at"),
+)
+
+# Wrong passwords at the cabinet's door, over all processes. Instants of the wall clock, ms.
+sign_in_try = _table(
+    "sign_in_try",
+    _text("kind", primary_key=True),
+    Column("digest", LargeBinary(), primary_key=True),  # of the login, its caller's network, both
+    _int("count"),
+    _int("first_at"),
+    _int("last_at"),
+    Index(None, "last_at"),
+)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from kodgate.store import LedgerEntry, rows, sql
-from kodgate.store.cabinet import Tables
+from kodgate.store.tables import Tables
 
 HOUR_MS = 3_600_000
 LAG_MS = HOUR_MS

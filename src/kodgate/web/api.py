@@ -421,25 +421,28 @@ class Api:
 
     def _remember(self, exchange: _Exchange, body: bytes) -> None:
         """For the request log: also what was refused before it was known who asks."""
-        call = exchange.call
-        login = call.credentials.login.lower()
-        if self._journal is None or not login:
+        journal, credentials = self._journal, exchange.call.credentials
+        if journal is None or not credentials.login:
+            return
+        account, at = exchange.account, journal.now()
+        who = credentials.login.lower() if account is None else account.id
+        if not journal.counts(who, exchange.error.number, at):
             return
         asked = Asked(
             id=exchange.id,
-            at=int(time.time() * 1000),
+            at=at,
             path=exchange.path,
             dialect=exchange.dialect.name,
             ip=exchange.caller_ip,
             error=exchange.error.number,
             why=exchange.why,
             seconds=self._clock() - exchange.started_s,
-            in_query=call.credentials.in_query,
+            in_query=credentials.in_query,
             packet_id=exchange.packet_id,
-            parameters=without_secrets(call.parameters),
+            parameters=without_secrets(exchange.call.parameters, credentials.password),
             body=excerpt(body),
         )
-        self._journal.add(login, asked)
+        journal.keep(who, exchange.settings.code_retention_s, asked)
 
     def _tells_overload(self) -> bool:
         now = self._clock()
@@ -465,8 +468,10 @@ class Api:
         exchange.path = old
         refused = Refused("BAD_PARAMETER", why="a page of the family that is not served")
         refused.error = _not_supported(instead)
-        await self._write(send, exchange, await self._refusal(exchange, refused))
+        reply = await self._refusal(exchange, refused)
+        await self._write(send, exchange, reply)
         self._finish(exchange)
+        self._remember(exchange, reply.body)
 
 
 def _not_supported(instead: str) -> ErrorCode:

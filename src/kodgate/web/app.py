@@ -31,6 +31,8 @@ from kodgate.store import Store, public_url
 from kodgate.store import open_store as connect
 from kodgate.store.keyring import Keyring
 from kodgate.store.migrating import migrate
+from kodgate.store.requests import RequestStore
+from kodgate.store.tables import tables
 from kodgate.web import logs, routes, tuning
 from kodgate.web.addresses import Networks
 from kodgate.web.api import Api, ApiSettings
@@ -149,7 +151,7 @@ class Gateway:
         self._inbox_url = inbox_url
         self._roles: Roles = chosen(config.roles)
         self._meters = Meters()
-        self._journal = Journal()
+        self._journal: Journal | None = None
         self._servers: list[HttpServer] = []
         self._inbox: Inbox | None = None
         self._engine: Engine | None = None
@@ -211,6 +213,9 @@ class Gateway:
         if self._roles.pages:
             self._summing = Summing(self._store, now=clock.now)
             self._summing.start()
+        if self._roles.wire or self._roles.pages:
+            self._journal = self._open_journal(node)
+            self._journal.start()
         await self._listen(sockets)
         tuning.settle()
 
@@ -238,6 +243,8 @@ class Gateway:
             await self._pulse.stop()
         if self._summing is not None:
             await self._summing.stop()
+        if self._journal is not None:
+            await self._journal.stop()
         if self._engine is not None:
             await self._engine.stop()
         for channel in self._watching:
@@ -286,6 +293,18 @@ class Gateway:
             raise SetupError(f"channel sms: {error}") from error
         holder = f"{node} {secrets.token_hex(8)}"
         return RouteDesk(store, keyring, clock, node=node, holder=holder)
+
+    def _open_journal(self, node: str) -> Journal:
+        assert self._store is not None and self._keyring is not None
+        kept = self._config.requests
+        return Journal(
+            RequestStore(tables(self._store)),
+            self._keyring,
+            now=self.engine.clock.now,
+            node=node,
+            days=kept.days,
+            rows_max=kept.rows_max,
+        )
 
     def _channels(self, desk: RouteDesk, clock: Clock) -> dict[str, Channel]:
         found: dict[str, Channel] = {}
@@ -398,7 +417,7 @@ class Gateway:
         )
 
     def _cabinet(self, proxies: Networks) -> Site:
-        assert self._keyring is not None
+        assert self._keyring is not None and self._journal is not None
         settings = SiteSettings(
             proxies=proxies,
             allow_plain=self._config.http.allow_plain,

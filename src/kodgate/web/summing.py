@@ -9,8 +9,8 @@ import structlog
 
 from kodgate.core.errors import InDoubt
 from kodgate.store import Store, Unavailable
-from kodgate.store.cabinet import tables
 from kodgate.store.sums import Sums
+from kodgate.store.tables import tables
 
 log = structlog.get_logger()
 

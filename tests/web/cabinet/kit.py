@@ -14,7 +14,9 @@ from typing import Any
 import httpx2
 from tests.engine.house import House, house
 
-from kodgate.store.cabinet import AuditEntry, CabinetStore, User, tables
+from kodgate.store.cabinet import AuditEntry, CabinetStore, User
+from kodgate.store.requests import RequestStore
+from kodgate.store.tables import tables
 from kodgate.web.addresses import Networks
 from kodgate.web.cabinet import passwords
 from kodgate.web.cabinet.app import cabinet
@@ -121,7 +123,9 @@ async def hall(tmp_path: Path, *, proxies: tuple[str, ...] = ()) -> AsyncIterato
         site = cabinet(
             engine=found.engine,
             keyring=found.keyring,
-            journal=Journal(),
+            journal=Journal(
+                RequestStore(tables(found.store)), found.keyring, now=found.clock.now, node="one"
+            ),
             settings=SiteSettings(proxies=Networks(proxies)),
         )
         people = CabinetStore(tables(found.store))

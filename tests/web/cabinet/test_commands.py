@@ -14,7 +14,8 @@ from kodgate.cli.exits import REFUSED, USAGE
 from kodgate.cli.main import app
 from kodgate.cli.opening import Opened, with_store
 from kodgate.config import Config, load
-from kodgate.store.cabinet import CabinetStore, User, tables
+from kodgate.store.cabinet import CabinetStore, User
+from kodgate.store.tables import tables
 from kodgate.web.cabinet.passwords import Passwords
 
 GIVEN = "correct horse battery"

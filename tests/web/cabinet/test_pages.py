@@ -191,6 +191,14 @@ async def test_a_value_that_does_not_fit_changes_nothing(
     )
 
 
+def _hear(hall: Hall, **more: object) -> None:
+    """One request of alice's programs."""
+    journal = hall.site.journal
+    asked = _asked(**{"at": journal.now(), **more})
+    assert journal.counts(hall.house.alice.id, asked.error, asked.at)
+    journal.keep(hall.house.alice.id, 86_400, asked)
+
+
 def _asked(**more: object) -> Asked:
     known: dict[str, object] = {
         "id": "1",
@@ -212,16 +220,16 @@ def _asked(**more: object) -> Asked:
 async def test_an_address_list_tells_whom_it_would_have_refused(
     open_hall: Hall, owner: Person
 ) -> None:
-    open_hall.site.journal.add("alice", _asked(error=0))
+    _hear(open_hall, error=0)
     form = {"section": "access", "http_enabled": "yes", "ip_allow": "198.51.100.0/24"}
-    assert "был бы отклонён 1 запрос" in await owner.do("security/settings", **form)
+    assert "за сутки был бы отклонён 1 запрос" in await owner.do("security/settings", **form)
     assert "Сохранено" in await owner.do("security/settings", **form, sure="yes")
 
 
 async def test_the_request_log_says_why_and_hides_phone_and_code(
     open_hall: Hall, support: Person
 ) -> None:
-    open_hall.site.journal.add("alice", _asked())
+    _hear(open_hall)
     text = await support.see("requests")
     assert "такого логина нет" in text and "Неверный логин или пароль" in text
     assert "7999***0123" in text and PHONE not in text and "918273" not in text

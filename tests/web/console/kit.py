@@ -14,7 +14,9 @@ from typing import Any
 import httpx2
 from tests.engine.house import House, house
 
-from kodgate.store.cabinet import AuditEntry, CabinetStore, tables
+from kodgate.store.cabinet import AuditEntry, CabinetStore
+from kodgate.store.requests import RequestStore
+from kodgate.store.tables import tables
 from kodgate.web.addresses import Networks
 from kodgate.web.asgi import Receive, Scope, Send
 from kodgate.web.cabinet import passwords
@@ -110,7 +112,9 @@ async def office(tmp_path: Path, **options: Any) -> AsyncIterator[Office]:
         site = cabinet(
             engine=found.engine,
             keyring=found.keyring,
-            journal=Journal(),
+            journal=Journal(
+                RequestStore(tables(found.store)), found.keyring, now=found.clock.now, node="one"
+            ),
             settings=SiteSettings(proxies=Networks(())),
         )
         facts = Facts(

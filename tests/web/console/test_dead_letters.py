@@ -13,7 +13,7 @@ from tests.web.console.kit import Office, Person, office
 
 from kodgate.core.requests import Sent
 from kodgate.core.types import Event, State
-from kodgate.store.cabinet import tables
+from kodgate.store.tables import tables
 
 
 @pytest.fixture

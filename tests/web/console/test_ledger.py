@@ -9,7 +9,7 @@ from tests.web.console.kit import Office, Person
 
 from kodgate.channels import Delivery, Journal
 from kodgate.core.types import Booking, BookingKind, Event, Observation
-from kodgate.store.cabinet import tables
+from kodgate.store.tables import tables
 
 
 async def unread(office: Office) -> None:

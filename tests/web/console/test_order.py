@@ -12,7 +12,7 @@ from kodgate.channels.smpp.route import RouteProfile, save
 from kodgate.config import load
 from kodgate.core.types import Event, Observation
 from kodgate.store import Route
-from kodgate.store.cabinet import tables
+from kodgate.store.tables import tables
 from kodgate.web.app import shown
 
 

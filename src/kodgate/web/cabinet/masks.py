@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from kodgate.core import phones
+
 SHOWN = 4
 """Last digits of a phone that stay."""
 
@@ -21,3 +23,13 @@ def hide(value: str) -> str:
     if len(value) > 8:
         return f"{value[:SHOWN]}***{value[-SHOWN:]}"
     return "*" * len(value)
+
+
+def hidden_value(value: str) -> str:
+    """What was given as a phone or a code, however it was written."""
+    digits = digits_of(value)
+    return phones.mask(digits) if len(digits) > 8 else "*" * min(len(value), 8)
+
+
+def digits_of(text: str) -> str:
+    return "".join(sign for sign in text if sign.isascii() and sign.isdigit())

@@ -21,9 +21,10 @@ from kodgate.core.accounts import Account
 from kodgate.core.errors import InDoubt
 from kodgate.engine import Engine
 from kodgate.store import Unavailable
-from kodgate.store.cabinet import CabinetStore, tables
+from kodgate.store.cabinet import CabinetStore
 from kodgate.store.keyring import Keyring
 from kodgate.store.sums import Sums
+from kodgate.store.tables import tables
 from kodgate.web import heads
 from kodgate.web.addresses import Networks
 from kodgate.web.asgi import Receive, Scope, Send, hostname

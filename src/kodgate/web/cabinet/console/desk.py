@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kodgate.core.accounts import Account
-from kodgate.store.cabinet import tables
 from kodgate.store.console import ConsoleStore
+from kodgate.store.tables import tables
 from kodgate.web.cabinet import menu as client_menu
 from kodgate.web.cabinet.figures import PERIODS
 from kodgate.web.cabinet.roles import Right

@@ -19,11 +19,15 @@ from kodgate.store import PacketRow
 from kodgate.store.cabinet import Filter
 from kodgate.web.cabinet import timeline, verdict, words
 from kodgate.web.cabinet.masks import masked
+from kodgate.web.cabinet.pages.requests import shown_value
 from kodgate.web.cabinet.roles import Right
 from kodgate.web.cabinet.site import number_of
 from kodgate.web.cabinet.timeline import Step
 from kodgate.web.cabinet.visit import Page, Visit
 from kodgate.web.journal import Asked
+
+GONE = "****"
+"""Instead of a code whose key was dropped."""
 
 PAGE_ROWS = 50
 FOUND_MAX = 100
@@ -147,7 +151,7 @@ async def packet(visit: Visit) -> Response:
     told = await _asked_story(visit)
     if told is None:
         return visit.site.refuse(visit, 404)
-    return _packet_page(visit, told, revealed=None)
+    return await _packet_page(visit, told, revealed=None)
 
 
 async def _asked_story(visit: Visit) -> Story | None:
@@ -155,8 +159,10 @@ async def _asked_story(visit: Visit) -> Story | None:
     return None if number is None else await story(visit, number)
 
 
-def _packet_page(visit: Visit, told: Story, *, revealed: tuple[str, str] | None) -> Response:
-    asked = visit.site.journal.of_packet(visit.own.login, told.row.packet.id)
+async def _packet_page(visit: Visit, told: Story, *, revealed: tuple[str, str] | None) -> Response:
+    journal = visit.site.journal
+    await journal.flush()
+    asked = await journal.of_packet(visit.own.id, told.row.packet.id)
     return visit.page(
         "packet.html",
         story=told,
@@ -167,13 +173,20 @@ def _packet_page(visit: Visit, told: Story, *, revealed: tuple[str, str] | None)
     )
 
 
-def _shown(visit: Visit, asked: Asked, row: PacketRow, whole: bool) -> dict[str, object]:
-    """The request and the answer as they were; phone and code hidden until they are revealed."""
+def _shown(visit: Visit, asked: Asked, row: PacketRow, whole: bool) -> dict[str, object] | None:
+    """The request and the answer as they were; phone and code hidden until they are revealed.
+    None: their time is over, or the code's."""
     phone, code = opened(visit, row)
+    if asked.parameters is None or code == GONE:
+        return None
     hide = [] if whole else [phone, code]
+    given = asked.parameters.items()
     return {
         "asked": asked,
-        "parameters": {name: masked(text, hide) for name, text in asked.parameters.items()},
+        "parameters": {
+            name: value if whole else masked(shown_value(name, value), hide)
+            for name, value in given
+        },
         "body": masked(asked.body, hide),
         "error": BY_NUMBER[asked.error],
     }
@@ -184,7 +197,7 @@ def opened(visit: Visit, row: PacketRow) -> tuple[str, str]:
     keyring, account_id = visit.site.keyring, row.packet.account_id
     phone = keyring.open(row.key_day, "phone", account_id, row.phone_digest, row.phone)
     code = keyring.open(row.key_day, "code", account_id, row.code_digest, row.code)
-    return phone or row.phone_mask, code or "****"
+    return phone or row.phone_mask, code or GONE
 
 
 async def reveal(visit: Visit) -> Response:
@@ -193,7 +206,7 @@ async def reveal(visit: Visit) -> Response:
     if told is None:
         return visit.site.refuse(visit, 404)
     await visit.audit("reveal", str(told.row.packet.id))
-    return _packet_page(visit, told, revealed=opened(visit, told.row))
+    return await _packet_page(visit, told, revealed=opened(visit, told.row))
 
 
 async def as_json(visit: Visit) -> Response:

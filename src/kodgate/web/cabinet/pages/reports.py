@@ -76,6 +76,22 @@ class Saved:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rejections:
+    """Requests that were refused, every one of them counted."""
+
+    errors: list[tuple[int, str, int]]
+    """Number, text and how many; the most frequent first."""
+    requests: int
+    """Refused or not."""
+    by_slot: list[tuple[int, int, list[int]]]
+    """Begin and end of a slot, ms; how many of each error, in the order of `errors`."""
+
+    @property
+    def total(self) -> int:
+        return sum(count for _, _, count in self.errors)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
     """A part of a period in which one tariff was in force."""
 
@@ -102,7 +118,7 @@ async def show(visit: Visit) -> Response:
         zones=_zones(found),
         funnel=figures.funnel(found),
         saved=_saved(pieces, await _pieces(visit, since - PERIODS[name], since, ALL)),
-        rejections=_rejections(visit),
+        rejections=await _rejections(visit, since, until, slots),
     )
 
 
@@ -219,11 +235,28 @@ def _saving(piece: Piece, row: Sum) -> int:
     return 0 if price is None else row.total * price.price - row.charged + row.refunded
 
 
-def _rejections(visit: Visit) -> list[tuple[int, str, int]]:
-    """(error, its text, how many) of the requests that are remembered."""
-    heard = visit.site.journal.of(visit.own.login)
-    counts = Counter(one.error for one in heard if one.error)
-    return [(n, error_text(visit, BY_NUMBER[n]), count) for n, count in counts.most_common()]
+async def _rejections(visit: Visit, since: int, until: int, slots: Slots) -> Rejections | None:
+    """None: there were none."""
+    await visit.site.journal.flush()
+    store = visit.site.journal.store
+    found = await store.counts(visit.own.id, since=since, until=until, slots=slots)
+    sums: Counter[int] = Counter()
+    by_slot: dict[int, Counter[int]] = {}
+    for one in found:
+        if one.error:
+            sums[one.error] += one.total
+            by_slot.setdefault(one.at, Counter())[one.error] += one.total
+    if not sums:
+        return None
+    numbers = [number for number, _ in sums.most_common()]
+    return Rejections(
+        errors=[(n, error_text(visit, BY_NUMBER[n]), sums[n]) for n in numbers],
+        requests=sum(one.total for one in found),
+        by_slot=[
+            (at, at + slots.length_ms, [counts[n] for n in numbers])
+            for at, counts in sorted(by_slot.items())
+        ],
+    )
 
 
 # The same as a file

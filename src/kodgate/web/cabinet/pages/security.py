@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from kodgate.core import settings as rules
 from kodgate.core.accounts import AccountSettings, Secret
+from kodgate.store.requests import DAY_MS, Chosen
 from kodgate.web.addresses import Networks
 from kodgate.web.cabinet.roles import Right
 from kodgate.web.cabinet.visit import Page, Visit
@@ -145,13 +146,15 @@ TITLES = {
 
 
 async def show(visit: Visit) -> Response:
-    return _page(visit, visit.own.settings)
+    return await _page(visit, visit.own.settings)
 
 
-def _page(
+async def _page(
     visit: Visit, settings: AccountSettings, *, blocked: int = 0, secret: str = ""
 ) -> Response:
-    heard = visit.site.journal.of(visit.own.login)
+    journal, now = visit.site.journal, visit.site.engine.clock.now()
+    await journal.flush()
+    day = Chosen(since=now - DAY_MS, until=now + 1)
     return visit.page(
         "security.html",
         sections=SECTIONS,
@@ -160,9 +163,9 @@ def _page(
         secrets=_valid(visit),
         secret=secret,
         blocked=blocked,
-        heard=len(heard),
-        in_url=sum(one.in_query for one in heard),
-        last=next((one for one in heard if one.error != 1), None),
+        in_url=await journal.store.in_url(visit.own.id, day),
+        last=await journal.store.last_done(visit.own.id),
+        days=journal.days,
         overlaps=_overlaps(visit),
     )
 
@@ -190,9 +193,9 @@ async def change(visit: Visit) -> Response:
         wanted = _wanted(visit, SECTIONS[name])
     except ValueError:
         return visit.go("security", note="bad_value")
-    blocked = _would_block(visit, wanted.ip_allow) if name == "access" else 0
+    blocked = await _would_block(visit, wanted.ip_allow) if name == "access" else 0
     if blocked and visit.form.get("sure") != "yes":
-        return _page(visit, wanted, blocked=blocked)
+        return await _page(visit, wanted, blocked=blocked)
     changed = _differences(visit.own.settings, wanted)
     await visit.site.engine.store.change_account(visit.own.id, settings=wanted)
     visit.site.engine.accounts.forget()
@@ -215,12 +218,16 @@ def _one_line(text: str) -> str:
     return ",".join(part.strip() for part in text.splitlines())
 
 
-def _would_block(visit: Visit, networks: tuple[str, ...]) -> int:
-    """How many of the remembered requests this list would have refused."""
+async def _would_block(visit: Visit, networks: tuple[str, ...]) -> int:
+    """How many of a day's requests, as far as they were written down, this list would have
+    refused."""
     if not networks:
         return 0
-    allowed = Networks(networks)
-    return sum(one.ip not in allowed for one in visit.site.journal.of(visit.own.login))
+    allowed, now = Networks(networks), visit.site.engine.clock.now()
+    await visit.site.journal.flush()
+    day = Chosen(since=now - DAY_MS, until=now + 1)
+    found = await visit.site.journal.store.tally(visit.own.id, day, by="ip")
+    return sum(count for ip, count in found if ip not in allowed)
 
 
 def _differences(old: AccountSettings, new: AccountSettings) -> list[str]:
@@ -248,7 +255,7 @@ async def rotate(visit: Visit) -> Response:
     fresh = await site.engine.store.account_by_id(visit.own.id)
     assert fresh is not None
     visit.account = fresh
-    return _page(visit, fresh.settings, secret=secret)
+    return await _page(visit, fresh.settings, secret=secret)
 
 
 PAGES = (

@@ -97,14 +97,70 @@
     }];
   };
 
+  // A hatch for each colour: stacked parts are told apart without it. Drawn in device pixels.
+  const HATCHES = [null, [0, 6, 6, 0], [0, 0, 6, 6], [3, 0, 3, 6], [0, 3, 6, 3], [0, 6, 6, 0, 0, 0, 6, 6]];
+  const hatched = (colour, lines) => {
+    if (!lines) return colour;
+    const tile = Object.assign(document.createElement("canvas"), { width: 6, height: 6 });
+    const pen = tile.getContext("2d");
+    pen.fillStyle = colour;
+    pen.fillRect(0, 0, 6, 6);
+    pen.strokeStyle = token("card");
+    for (let i = 0; i < lines.length; i += 4) {
+      pen.beginPath(); pen.moveTo(lines[i], lines[i + 1]); pen.lineTo(lines[i + 2], lines[i + 3]); pen.stroke();
+    }
+    return pen.createPattern(tile, "repeat");
+  };
+
+  // One stacked bar a slot of time. What is drawn first stands behind: the highest sum.
+  const stack = (plot, { rows, heads, series, columns }) => {
+    const [since, until, step] = ["since", "until", "step"].map((n) => Number(plot.dataset[n]));
+    const { clock, day } = clocks(plot);
+    const isLong = until - since > 2 * 86400;
+    const write = writer(plot.dataset.lang, "");
+    const xs = rows.map((row) => Number(row.cells[0].dataset.at) + step / 2);
+    const heights = columns.map((_, i) => xs.map((__, row) => columns.slice(0, i + 1).reduce((sum, ys) => sum + ys[row], 0)));
+    const drawn = series.map((one, i) => ({ ...one, own: columns[i], hatch: HATCHES[i % HATCHES.length] })).toReversed();
+    return [[xs, ...heights.toReversed()], {
+      scales: { x: { range: [Math.min(since, xs[0] - step / 2), until] }, y: { range: (_, __, high) => [0, Math.max(high, 1) * 1.08] } },
+      axes: [
+        { ...axis(), size: 32, values: (_, ticks) => ticks.map((at) => (isLong ? day : clock).format(at * 1000)) },
+        { ...axis(), size: 44, values: (_, ticks) => ticks.map((at) => (Number.isInteger(at) ? write(at) : "")) },
+      ],
+      series: [
+        { label: heads[0].textContent, value: (_, at) => (at == null ? "" : `${day.format((at - step / 2) * 1000)} ${clock.format((at - step / 2) * 1000)}`) },
+        ...drawn.map(({ head, own, hatch }) => ({
+          label: head.textContent, stroke: token(head.dataset.colour), width: 1, points: { show: false },
+          fill: () => hatched(token(head.dataset.colour), hatch),
+          paths: uPlot.paths.bars({ size: [0.8, 40, 3] }), value: (_, __, ___, i) => (i == null ? "" : write(own[i])),
+        })),
+      ],
+    }];
+  };
+
+  // A click on a part of a bar opens what its cell of the table leads to.
+  const opens = (chart, { rows, series, columns }) => {
+    const found = () => {
+      const { idx, top } = chart.cursor;
+      if (idx == null || top == null) return null;
+      let left = chart.posToVal(top, "y");
+      const place = columns.findIndex((ys) => (left -= ys[idx]) <= 0);
+      return place < 0 ? null : rows[idx].cells[series[place].place].querySelector("a");
+    };
+    chart.over.addEventListener("mousemove", () => { chart.over.style.cursor = found() ? "pointer" : ""; });
+    chart.over.addEventListener("click", () => found()?.click());
+  };
+
+  const KINDS = { bars, stack };
   const draw = (plot) => {
     const told = read(document.getElementById(plot.dataset.table));
     if (!told.rows.length) return;
-    const [data, how] = (plot.dataset.kind === "bars" ? bars : overTime)(plot, told);
+    const [data, how] = (KINDS[plot.dataset.kind] ?? overTime)(plot, told);
     const size = () => ({ width: plot.clientWidth, height: HEIGHT });
     const dashes = [null, ...told.series.map(({ head }) => head.dataset.dash)];
     const legend = { markers: { width: 2, dash: (_, i) => ["solid", "dashed", "dotted"][dashes[i] ?? 0] } };
     const chart = new uPlot({ ...size(), ...how, legend, cursor: { drag: { x: false } } }, data, plot);
+    if (plot.dataset.kind === "stack") opens(chart, told);
     addEventListener("resize", () => chart.setSize(size()));
   };
 
