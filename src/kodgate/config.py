@@ -72,6 +72,17 @@ class Pages(_Section):
     )
 
 
+class Console(_Section):
+    """The operator console."""
+
+    alone_max: int | None = Field(
+        None,
+        ge=0,
+        description="Largest top-up or correction that an operator books alone, in 1/10,000 of the"
+        " currency; a larger one waits for another operator. Without it none waits.",
+    )
+
+
 class Metrics(_Section):
     """/metrics, /livez and /readyz, on a listener of their own."""
 
@@ -170,6 +181,7 @@ class Config(_Section):
     crash_at: str = Field("", description="Dies at this crash point: for tests only.")
     http: Http = Field(default_factory=Http, description="The wire.")
     pages: Pages = Field(default_factory=Pages, description="Cabinet, console and inbox.")
+    console: Console = Field(default_factory=Console, description="Operator console.")
     metrics: Metrics = Field(default_factory=Metrics, description="Metrics and health.")
     requests: Requests = Field(default_factory=Requests, description="The request log.")
     telegram: Telegram = Field(default_factory=Telegram, description="Telegram Gateway.")

@@ -91,6 +91,11 @@ def refund(account_id: int, message: Message) -> Transfer:
     )
 
 
+def needs_two(amount: int, alone_max: int | None) -> bool:
+    """Whether a transfer by hand waits for a second operator; None: none does."""
+    return alone_max is not None and abs(amount) > alone_max
+
+
 def top_up(account_id: int, amount: int) -> Transfer:
     """Money in. `amount` > 0."""
     assert amount > 0

@@ -170,6 +170,10 @@ class Store(Protocol):
     ) -> int:
         """A top-up or adjustment; returns the balance after it."""
 
+    async def approve(self, proposal_id: int, *, by: str, wall: int, at: int) -> int:
+        """Books a transfer that another operator proposed; the account. `wall`: the decision's
+        instant by the wall clock. Raises proposals.NotBooked: nothing was changed then."""
+
     async def save_tariff(self, tariff: Tariff, *, at: int) -> None: ...
 
     async def tariffs(self) -> list[Tariff]:

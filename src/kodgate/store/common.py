@@ -25,6 +25,7 @@ from kodgate.store import (
     Unavailable,
     batches,
     leasing,
+    proposals,
     reading,
     rows,
     sql,
@@ -106,6 +107,9 @@ class CommonStore:
         return await self._change(
             lambda: books.post(account_id, transfer, at=at, document=document, comment=comment)
         )
+
+    async def approve(self, proposal_id: int, *, by: str, wall: int, at: int) -> int:
+        return await self._change(lambda: proposals.approve(proposal_id, by=by, wall=wall, at=at))
 
     async def save_tariff(self, tariff: Tariff, *, at: int) -> None:
         await self._change(lambda: books.save_tariff(tariff, at=at))

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kodgate.store import rows
+from kodgate.store import rows, sql
 from kodgate.store.tables import Tables
 
 NODE_PREFIX = "node "
@@ -287,11 +287,7 @@ class ConsoleStore:
 
     async def has_document(self, account_id: int, document: str) -> bool:
         """Whether a top-up of this account was made under this document before."""
-        query = (
-            "select 1 from transfer where account_id = ? and kind = 'topup' and document = ?"
-            " and balance_after is not null limit 1"
-        )
-        return bool(await self._tables.fetch(query, account_id, document))
+        return bool(await self._tables.fetch(sql.TOPPED_UP, account_id, document))
 
     async def revision(self) -> str:
         """The schema that the database is at."""

@@ -377,6 +377,27 @@ audit = _table(
     Index(None, "account_id", "id"),
 )
 
+# A transfer that one operator asks for and another one books
+proposal = _table(
+    "proposal",
+    _id(),
+    _int("account_id", ForeignKey("account.id")),
+    _int("at"),
+    _text("actor"),
+    _text("kind"),
+    _int("amount"),
+    _text("document"),
+    _text("comment"),
+    _text("state"),
+    _text("decided_by"),  # empty: nobody yet
+    _int("decided_at", null=True),
+    _check("kind", "kind in ('topup', 'adjustment')"),
+    _check("state", "state in ('waiting', 'approved', 'refused')"),
+    _check("four_eyes", "state <> 'approved' or decided_by <> actor"),
+    _check("decided", "(state = 'waiting') = (decided_at is null)"),
+    Index(None, "account_id", **_where("state = 'waiting'")),
+)
+
 # What came of the messages, by the hour in which their packets were accepted (store/sums.py).
 hour_message = _table(
     "hour_message",

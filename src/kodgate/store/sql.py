@@ -11,7 +11,7 @@ from __future__ import annotations
 from kodgate.core.life import GRACE_MS
 from kodgate.store import rows
 
-REVISION = "0010"
+REVISION = "0011"
 """The newest migration; a store refuses a database of another one."""
 
 
@@ -166,6 +166,18 @@ EARLIEST_DEADLINE = "select min(decide_at) from message where decide_at is not n
 LEASED_BY = (
     "select id, packet_id from message"
     " where task = 'send' and due_at is not null and lease_until is not null and node = ?"
+)
+
+# Proposals: decided once, and never approved by who asked
+
+APPROVE = (
+    "update proposal set state = 'approved', decided_by = ?, decided_at = ?"
+    " where id = ? and state = 'waiting' and actor <> ?"
+    " returning account_id, kind, amount, document, comment"
+)
+TOPPED_UP = (
+    "select 1 from transfer where account_id = ? and kind = 'topup' and document = ?"
+    " and balance_after is not null limit 1"
 )
 
 # Accounts, tariffs, routes, values

@@ -414,6 +414,7 @@ class Gateway:
             data=config.data,
             roles=self._roles.names,
             settings=tuple(shown(config)),
+            alone_max=config.console.alone_max,
         )
 
     def _cabinet(self, proxies: Networks) -> Site:

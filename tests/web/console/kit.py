@@ -106,8 +106,10 @@ def words(page: str) -> str:
 
 
 @asynccontextmanager
-async def office(tmp_path: Path, **options: Any) -> AsyncIterator[Office]:
-    """Olga is an operator; Oscar owns alice's account."""
+async def office(
+    tmp_path: Path, *, alone_max: int | None = None, **options: Any
+) -> AsyncIterator[Office]:
+    """Olga and Igor are operators; Oscar owns alice's account."""
     async with house(tmp_path, **options) as found:
         site = cabinet(
             engine=found.engine,
@@ -122,12 +124,14 @@ async def office(tmp_path: Path, **options: Any) -> AsyncIterator[Office]:
             database="sqlite:///kodgate.db",
             data=tmp_path,
             roles=("http", "web"),
+            alone_max=alone_max,
             settings=(("http.port", "8080"), ("master_key", "***")),
         )
         people = CabinetStore(tables(found.store))
         now = int(time.time() * 1000)
         for login, account, role in (
             ("olga", None, "operator"),
+            ("igor", None, "operator"),
             ("oscar", found.alice.id, "owner"),
         ):
             await people.create_user(

@@ -15,7 +15,11 @@ SENSITIVE = [page for page in DONE if page.proof]
 
 
 def address(page: Page) -> str:
-    return page.path.replace("{account_id}", "1").replace("{name}", "telegram")
+    return (
+        page.path.replace("{account_id}", "1")
+        .replace("{name}", "telegram")
+        .replace("{proposal_id}", "1")
+    )
 
 
 async def test_without_a_session_every_page_leads_to_the_sign_in(open_office: Office, olga: Person):

@@ -15,6 +15,7 @@ from kodgate.core.money import MONEY_MAX
 from kodgate.core.tariff_csv import printed
 from kodgate.core.types import Transfer
 from kodgate.web.cabinet import passwords, words
+from kodgate.web.cabinet.console import proposing
 from kodgate.web.cabinet.console.accounts import LOGIN, amount, tariff_names
 from kodgate.web.cabinet.console.desk import act, desk, look, record
 from kodgate.web.cabinet.pages import security
@@ -101,6 +102,9 @@ async def _page(
         users=await visit.site.cabinet.users(account.id),
         roles=[(role.value, visit.writer.text(words.ROLES[role.value])) for role in OF_ACCOUNT],
         before=before,
+        alone_max=desk(visit).facts.alone_max,
+        proposals=await desk(visit).proposals.waiting(account.id),
+        logins={account.id: account.login},
         once=token_urlsafe(16),
     )
 
@@ -120,6 +124,8 @@ async def change(visit: Visit, account: Account) -> Response:
     known = {account.tariff, *await tariff_names(visit)}
     if limit is None or not 0 <= limit <= MONEY_MAX or tariff not in known:
         return visit.go(place, note="bad_value")
+    if limit > account.credit_limit and ledger.needs_two(limit, desk(visit).facts.alone_max):
+        return visit.go(place, note="limit_needs_two")
     await visit.site.engine.store.change_account(account.id, credit_limit=limit, tariff=tariff)
     visit.site.engine.accounts.forget()
     detail = f"{account.login}: {tariff}, limit {printed(limit)}"
@@ -229,6 +235,8 @@ async def top_up(visit: Visit, account: Account) -> Response:
     async with desk(visit).posting:
         if await desk(visit).readings.has_document(account.id, document):
             return visit.go(place, note="same_document")
+        if ledger.needs_two(value, desk(visit).facts.alone_max):
+            return await proposing.propose(visit, account, "topup", value, document, comment)
         transfer = ledger.top_up(account.id, value)
         await _post(visit, account, transfer, document=document, comment=comment)
     await record(visit, "topup", f"{printed(value)}, {document}", account)
@@ -243,6 +251,8 @@ async def adjust(visit: Visit, account: Account) -> Response:
         return visit.go(place, note="bad_adjustment")
     if not desk(visit).use(visit.form.get("once", "")):
         return visit.go(place, note="same_form")
+    if ledger.needs_two(value, desk(visit).facts.alone_max):
+        return await proposing.propose(visit, account, "adjustment", value, document, comment)
     transfer = ledger.adjustment(account.id, value)
     await _post(visit, account, transfer, document=document, comment=comment)
     await record(visit, "adjustment", f"{printed(value)}, {comment}", account)

@@ -6,9 +6,9 @@ import re
 
 from starlette.responses import Response
 
-from kodgate.core import money, tariffs
+from kodgate.core import ledger, money, tariffs
 from kodgate.core.settings import DEFAULTS
-from kodgate.web.cabinet.console.desk import act, desk, look, record
+from kodgate.web.cabinet.console.desk import act, desk, logins, look, record
 from kodgate.web.cabinet.visit import Visit
 
 LOGIN = re.compile(r"[a-z0-9][a-z0-9._-]{1,63}")
@@ -34,6 +34,8 @@ async def show(visit: Visit) -> Response:
             for account in found
             if not any(one.expires_at is None or one.expires_at > now for one in account.secrets)
         },
+        proposals=await desk(visit).proposals.waiting(),
+        logins=await logins(visit),
         totals=[sum(getattr(each, name) for each in found) for name in ("balance", "held")],
     )
 
@@ -56,6 +58,8 @@ async def create(visit: Visit) -> Response:
     limit = amount(form.get("credit_limit", "").strip() or "0")
     if limit is None or limit < 0 or tariff not in await tariff_names(visit):
         return visit.go("accounts", note="bad_value")
+    if ledger.needs_two(limit, desk(visit).facts.alone_max):
+        return visit.go("accounts", note="limit_needs_two")
     try:
         account = await visit.site.engine.store.create_account(
             login=login,

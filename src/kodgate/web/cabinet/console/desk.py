@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kodgate.core.accounts import Account
 from kodgate.store.console import ConsoleStore
+from kodgate.store.proposals import Proposals
 from kodgate.store.tables import tables
 from kodgate.web.cabinet import menu as client_menu
 from kodgate.web.cabinet.figures import PERIODS
@@ -56,6 +57,8 @@ class Facts:
     data: Path
     """The folder whose disk matters."""
     roles: tuple[str, ...]
+    alone_max: int | None = None
+    """The largest transfer that one operator books alone; None: any."""
     settings: tuple[tuple[str, str], ...] = ()
     """Name and value of every setting, secrets hidden."""
 
@@ -75,6 +78,7 @@ class Console(Site):
         self.throttle, self.passwords = beside.throttle, beside.passwords
         self.cabinet_prefix = beside.prefix
         self.readings = ConsoleStore(tables(beside.engine.store))
+        self.proposals = Proposals(tables(beside.engine.store))
         self.facts = facts
         self.posting = asyncio.Lock()
         """One hand-made transfer after the other, so that no document is booked twice."""
