@@ -139,6 +139,17 @@ class Sms(_Section):
     )
 
 
+class Limits(_Section):
+    """What the operator allows over all accounts."""
+
+    packets_per_phone_10min: int = Field(
+        0, ge=0, description="Packets to one phone in ten minutes, whoever sends; 0: no limit."
+    )
+    packets_per_phone_day: int = Field(
+        0, ge=0, description="Packets to one phone in a day, whoever sends; 0: no limit."
+    )
+
+
 class Log(_Section):
     """What is written to standard error."""
 
@@ -186,6 +197,7 @@ class Config(_Section):
     requests: Requests = Field(default_factory=Requests, description="The request log.")
     telegram: Telegram = Field(default_factory=Telegram, description="Telegram Gateway.")
     sms: Sms = Field(default_factory=Sms, description="SMS over SMPP.")
+    limits: Limits = Field(default_factory=Limits, description="Limits over all accounts.")
     log: Log = Field(default_factory=Log, description="Logging.")
 
     @property

@@ -33,6 +33,11 @@ DEFAULTS = {
     "code_retention_s": 86_400,
     "packets_per_phone_10min": 0,
     "packets_per_phone_day": 0,
+    "packets_per_ip_10min": 0,
+    "zones_allowed": (),
+    "prefixes_allowed": (),
+    "anti_pumping": "watch",
+    "spend_per_day": 0,
 }
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import urllib.parse
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from xml.etree import ElementTree
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -16,6 +18,7 @@ pytestmark = pytest.mark.e2e
 
 PHONE = "79123456789"
 NEVER_READS = "70000000002"
+NEVER_ARRIVES = "70000000004"
 SMS = ("sender=kodgate", "template=Code {code}")
 
 
@@ -101,6 +104,57 @@ def test_a_phone_gets_no_more_than_the_account_allows(shared: Caller) -> None:
     assert [caller.send(PHONE).get("error_code") for _ in range(3)] == ["0", "0", "24"]
     assert caller.send("79120000009")["error_num"] == "OK"
     assert len([e for e in caller.ledger() if e.kind == "charge"]) == 3
+
+
+REFUSED = (
+    ("txt", lambda c, p: flat(c.post("/http_in5.asp", mode="TELE", phone_list=p))["error_code"]),
+    (
+        "xml",
+        lambda c, p: xml_error(c.post("/http_in5.asp", mode="TELE", phone_list=p, format="xml")),
+    ),
+    ("json", lambda c, p: str(json_in5(c, p)["err_num"])),
+    ("service", lambda c, p: c.json("/send", tel_list=p, mode=6)["errcode"]),
+)
+"""Dialect -> the error number of a send in it."""
+
+
+def xml_error(body: str) -> str:
+    found = ElementTree.fromstring(body)[0].get("error_num")
+    assert found is not None, body
+    return found
+
+
+def json_in5(caller: Caller, phone: str) -> dict[str, object]:
+    asked = {
+        "http_username": caller.login,
+        "http_password": caller.password,
+        "mode": "TELE",
+        "phone_list": phone,
+    }
+    found: dict[str, object] = json.loads(caller.post("/json_in5.asp", json=json.dumps(asked)))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "phones", "error"),
+    [
+        ("zones", ("zones_allowed=2",), [], "109"),
+        ("prefixes", ("prefixes_allowed=375,998",), [], "109"),
+        ("addresses", ("packets_per_ip_10min=2",), [PHONE] * 2, "24"),
+        ("spending", ("spend_per_day=5",), [PHONE] * 2, "3"),
+        ("pumping", ("anti_pumping=strict",), [NEVER_ARRIVES] * 10, "109"),
+    ],
+)
+def test_what_a_limit_refuses_leaves_no_trace_in_any_dialect(
+    shared: Caller, name: str, settings: tuple[str, ...], phones: list[str], error: str
+) -> None:
+    caller = shared.account(f"limit-{name}", *settings)
+    for phone in phones:
+        assert caller.send(phone, valid_period=30)["error_code"] == "0"
+    before = caller.books()
+    for dialect, send in REFUSED:
+        assert send(caller, "70000005000") == error, dialect
+    assert caller.books() == before
 
 
 def test_overdraft_promises_more_than_there_is_and_pays_it(shared: Caller) -> None:

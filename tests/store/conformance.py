@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from kodgate.core import ledger, life
+from kodgate.core import ledger, life, pumping
 from kodgate.core.accounts import AccountSettings, AccountStatus, MissingMode
 from kodgate.core.binds import Asking, Bidder
 from kodgate.core.life import Verdict
-from kodgate.core.money import MONEY_MAX
 from kodgate.core.orders import CODE_CLASH, NotPlaced, Placed
+from kodgate.core.pumping import Block
 from kodgate.core.tariffs import Price, Tariff
 from kodgate.core.types import (
     Booking,
@@ -26,7 +26,7 @@ from kodgate.core.types import (
     Task,
 )
 from kodgate.store import Discarded, Route, Store, Unavailable
-from kodgate.store.proposals import NotBooked, Proposals
+from kodgate.store.pumping import Blocks
 from kodgate.store.tables import tables
 
 from .kit import (
@@ -468,6 +468,123 @@ async def test_a_phone_takes_so_many_packets_in_a_day(store: Store) -> None:
     await place(store, limited, order(bob))
     assert (await refuse(store, replace(limited, at=NOW + DAY - 1))).error == "FLOOD"
     await place(store, replace(limited, at=NOW + DAY))
+
+
+async def test_all_accounts_together_send_a_phone_so_many_packets(store: Store) -> None:
+    alice, bob = await account(store), await account(store, "bob")
+    limited = {"all_per_phone_10min": 2, "all_per_phone_day": 3}
+    first, second, third = await store.accept(
+        [order(alice, **limited), order(bob, **limited), order(alice, **limited)]
+    )
+    assert isinstance(first, Placed) and isinstance(second, Placed)
+    assert isinstance(third, NotPlaced) and third.error == "FLOOD"
+    later = NOW + 600 * SECOND
+    await place(store, order(bob, at=later, **limited))
+    assert (await refuse(store, order(alice, at=later, **limited))).error == "FLOOD"
+    await place(store, order(alice, "79120000002", **limited))
+
+
+# Accept: what a day may cost
+
+
+async def test_a_batch_spends_no_more_than_the_day_allows(store: Store) -> None:
+    alice = await account(store)
+    thrifty = order(alice, plan=TELE, spend_per_day=2 * TELEGRAM)
+    answers = await store.accept([thrifty, thrifty, thrifty])
+    assert [isinstance(answer, Placed) for answer in answers] == [True, True, False]
+    refused = await refuse(store, thrifty)
+    assert (refused.error, refused.spendable) == ("NO_FUNDS", 0)
+    day = NOW // DAY
+    assert ((await fresh(store, alice)).spent_on, (await fresh(store, alice)).spent) == (
+        day,
+        2 * TELEGRAM,
+    )
+    await place(store, replace(thrifty, at=(day + 1) * DAY))
+    assert (await fresh(store, alice)).spent == TELEGRAM
+
+
+async def test_what_is_held_may_be_spent_today_and_what_came_back_is_not_spent(
+    store: Store,
+) -> None:
+    alice = await account(store)
+    thrifty = order(alice, spend_per_day=SMS + TELEGRAM)
+    claimed = await sent(store, thrifty)
+    assert (await refuse(store, replace(thrifty, plan=ONLY_SMS))).spendable == TELEGRAM
+    await expire(store, claimed)
+    assert (await fresh(store, alice)).spent == SMS
+    assert (await refuse(store, replace(thrifty, plan=ONLY_SMS))).spendable == TELEGRAM
+    assert await store.verify() == []
+
+
+async def test_money_of_an_earlier_day_counts_for_no_day_any_more(store: Store) -> None:
+    alice = await account(store)
+    claimed = await sent(store, order(alice))
+    await place(store, order(alice, "79120000002", plan=TELE, at=NOW + DAY))
+    await expire(store, claimed)
+    found = await fresh(store, alice)
+    assert (found.spent_on, found.spent) == (NOW // DAY + 1, TELEGRAM)
+    assert await store.verify() == []
+
+
+# Blocked prefixes
+
+
+def _block(account_id: int, prefix: str = "7912000", **more: int | None) -> Block:
+    return replace(pumping.block(account_id, prefix, [], NOW, None), **more)
+
+
+async def test_a_block_is_saved_changed_and_in_force_until_its_end(store: Store) -> None:
+    alice, blocks = await account(store), Blocks(tables(store))
+    first = _block(alice.id)
+    await blocks.save(first)
+    assert await blocks.of_prefix(alice.id, "7912000") == first
+    assert await blocks.of_prefix(alice.id, "7912001") is None
+    assert first.until is not None
+    assert await blocks.in_force(first.until - 1) == [first]
+    assert await blocks.in_force(first.until) == []
+    for_ever = replace(first, until=None, times=3)
+    await blocks.save(for_ever)
+    assert await blocks.in_force(NOW + 1000 * DAY) == [for_ever]
+    safe = pumping.released(for_ever, NOW)
+    await blocks.save(safe)
+    assert await blocks.in_force(NOW) == [safe]
+
+
+async def test_an_account_sees_its_own_blocks_newest_first(store: Store) -> None:
+    alice, bob = await account(store), await account(store, "bob")
+    blocks = Blocks(tables(store))
+    old, new = _block(alice.id), _block(alice.id, "7913000", blocked_at=NOW + 1)
+    for one in (old, new, _block(bob.id)):
+        await blocks.save(one)
+    assert await blocks.of_account(alice.id, limit=10) == [new, old]
+    assert await blocks.of_account(alice.id, limit=1) == [new]
+
+
+async def test_blocks_that_are_long_over_are_deleted_and_others_stay(store: Store) -> None:
+    alice, blocks = await account(store), Blocks(tables(store))
+    over, for_ever = _block(alice.id), _block(alice.id, "7913000", until=None)
+    safe = _block(alice.id, "7914000", safe_until=NOW + DAY)
+    for one in (over, for_ever, safe):
+        await blocks.save(one)
+    await blocks.forget(before=NOW + DAY - 1)
+    assert {b.prefix for b in await blocks.of_account(alice.id, limit=9)} == {"7913000", "7914000"}
+
+
+async def test_it_is_known_which_codes_arrived_and_who_asked_for_them(store: Store) -> None:
+    alice, blocks = await account(store), Blocks(tables(store))
+    read = await sent(store, order(alice, plan=TELE, caller_ip="192.0.2.1"))
+    await observe(store, message_id=read.message.id, events=(Event.READ,))
+    seen = await sent(store, order(alice, plan=TELE, at=NOW + 1), "tg-2")
+    await observe(store, message_id=seen.message.id, events=(Event.DELIVERED,))
+    lost = await sent(store, order(alice, plan=TELE, at=NOW + 2), "tg-3")
+    await place(store, order(alice, test=True))
+    ids = [one.row.packet.id for one in (read, seen, lost)]
+    assert await blocks.arrived(ids) == set(ids[:2])
+    assert await blocks.arrived([]) == set()
+    newest = await blocks.newest(alice.id, since=NOW, until=NOW + 3, limit=10)
+    assert [one.arrived for one in newest] == [False, True, True]
+    assert newest[-1].caller_ip == "192.0.2.1"
+    assert len(await blocks.newest(alice.id, since=NOW, until=NOW + 3, limit=2)) == 2
 
 
 # Accept: test=1
@@ -1060,79 +1177,6 @@ async def test_todays_keys_are_never_free(store: Store) -> None:
     await observe(store, message_id=claimed.message.id, events=(Event.READ,))
     assert await store.purge(now=NOW + SECOND) == []
     assert await store.purge(now=NOW + DAY) == ["2025-10-09"]
-
-
-# Four eyes
-
-
-async def proposed(store: Store, who: int, **more: object) -> int:
-    desk = Proposals(tables(store))
-    asked = {"kind": "topup", "amount": 50_000, "document": "PP 1", "comment": "", "actor": "olga"}
-    await desk.propose(account_id=who, at=NOW, **{**asked, **more})  # type: ignore[arg-type]
-    return (await desk.waiting(who))[-1].id
-
-
-async def approve(store: Store, number: int, by: str = "igor") -> int:
-    return await store.approve(number, by=by, wall=NOW + 1, at=NOW + 2)
-
-
-async def test_a_proposal_is_booked_once_by_somebody_else(store: Store) -> None:
-    alice = await account(store)
-    number = await proposed(store, alice.id)
-    with pytest.raises(NotBooked, match="not_waiting"):
-        await approve(store, number, by="olga")
-    assert (await fresh(store, alice)).balance == FUNDS
-    assert await approve(store, number) == alice.id
-    with pytest.raises(NotBooked, match="not_waiting"):
-        await approve(store, number)
-    assert (await fresh(store, alice)).balance == FUNDS + 50_000
-    entry = (await store.ledger(alice.id))[0]
-    assert (entry.kind, entry.amount, entry.document, entry.at) == (
-        "topup",
-        50_000,
-        "PP 1",
-        NOW + 2,
-    )
-    assert await Proposals(tables(store)).waiting() == []
-    assert await store.verify() == []
-
-
-async def test_a_correction_downwards_is_booked_with_its_sign(store: Store) -> None:
-    alice = await account(store)
-    number = await proposed(store, alice.id, kind="adjustment", amount=-7, document="")
-    await approve(store, number)
-    assert (await fresh(store, alice)).balance == FUNDS - 7
-
-
-async def test_a_refused_proposal_is_never_booked(store: Store) -> None:
-    alice = await account(store)
-    number = await proposed(store, alice.id)
-    desk = Proposals(tables(store))
-    assert await desk.refuse(number, by="olga", at=NOW) is not None
-    assert await desk.refuse(number, by="igor", at=NOW) is None
-    with pytest.raises(NotBooked, match="not_waiting"):
-        await approve(store, number)
-    assert (await fresh(store, alice)).balance == FUNDS
-
-
-async def test_a_proposal_whose_document_was_booked_meanwhile_goes_on_waiting(
-    store: Store,
-) -> None:
-    alice = await account(store)
-    first, second = await proposed(store, alice.id), await proposed(store, alice.id)
-    await approve(store, first)
-    with pytest.raises(NotBooked, match="same_document"):
-        await approve(store, second)
-    assert [one.id for one in await Proposals(tables(store)).waiting()] == [second]
-    assert (await fresh(store, alice)).balance == FUNDS + 50_000
-
-
-async def test_a_proposal_that_the_books_do_not_hold_goes_on_waiting(store: Store) -> None:
-    alice = await account(store)
-    number = await proposed(store, alice.id, amount=MONEY_MAX)
-    with pytest.raises(NotBooked, match="bad_payment"):
-        await approve(store, number)
-    assert len(await Proposals(tables(store)).waiting(alice.id)) == 1
 
 
 # Dead letters

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from kodgate.core.ledger import Funds
+from kodgate.core.money import SCALE
+from kodgate.core.pumping import AntiPumping
 from kodgate.core.types import FallbackFunds, Success
 
 
@@ -88,6 +91,18 @@ class AccountSettings:
     """At most so many packets to one phone in ten minutes (error 24); 0: no limit."""
     packets_per_phone_day: int = 0
     """At most so many packets to one phone in a day (error 24); 0: no limit."""
+    packets_per_ip_10min: int = 0
+    """At most so many packets asked for by one address in ten minutes (error 24), counted by each
+    process; 0: no limit."""
+    zones_allowed: tuple[str, ...] = ()
+    """Tariff zones that may be sent to, others are 109; empty: all that have a price."""
+    prefixes_allowed: tuple[str, ...] = ()
+    """First digits of numbers that may be sent to, as country codes; empty: all."""
+    anti_pumping: AntiPumping = AntiPumping.WATCH
+    """What happens to prefixes whose codes do not arrive: off, watch (they are only told), standard
+    or strict (blocked for a while, error 109)."""
+    spend_per_day: int = 0
+    """At most so much is spent in a day of UTC, whole currency units (error 3); 0: no limit."""
 
     @property
     def can_send_sms(self) -> bool:
@@ -118,5 +133,22 @@ class Account:
     balance: int
     held: int
     created_at: int
+    spent_on: int = 0
+    spent: int = 0
+    """Charges less refunds of the day `spent_on` (core.ledger.Funds)."""
     settings: AccountSettings = field(default_factory=AccountSettings)
     secrets: tuple[Secret, ...] = ()
+
+    @property
+    def funds(self) -> Funds:
+        return Funds(
+            balance=self.balance,
+            held=self.held,
+            credit_limit=self.credit_limit,
+            spent_on=self.spent_on,
+            spent=self.spent,
+        )
+
+    def spendable_at(self, at: int) -> int:
+        """What can be spent at an instant, within the limit of its day."""
+        return self.funds.spendable_at(at, self.settings.spend_per_day * SCALE)

@@ -6,7 +6,7 @@ accounts is zero by construction. A hold is no transfer: it is a number on packe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kodgate.core.cascade import is_surely_refunded
 from kodgate.core.types import Booking, BookingKind, Message, Plan, Transfer
@@ -14,6 +14,10 @@ from kodgate.core.types import Booking, BookingKind, Message, Plan, Transfer
 REVENUE = "revenue"
 TOP_UPS = "top_ups"
 ADJUSTMENTS = "adjustments"
+
+DAY_MS = 86_400_000
+SPENDING = ("charge", "refund")
+"""What counts as spent, and as spent no more."""
 
 CUSTOMER_KINDS = ("topup", "adjustment", "charge", "refund")
 """What a customer sees in the list of operations; `charge` and `refund` are once per message."""
@@ -35,11 +39,34 @@ class Funds:
     balance: int
     held: int
     credit_limit: int = 0
+    spent_on: int = 0
+    """The day of the newest charge or refund: days of UTC since the epoch."""
+    spent: int = 0
+    """Charges less refunds of that day."""
 
     @property
     def spendable(self) -> int:
         """What can still be promised: printed by `http_credit` and with error 3."""
         return self.balance - self.held + self.credit_limit
+
+    def spendable_at(self, at: int, per_day: int) -> int:
+        """The same within a limit of the day; 0: none. What is held may be spent today, too."""
+        if not per_day:
+            return self.spendable
+        spent = self.spent if self.spent_on == at // DAY_MS else 0
+        return min(self.spendable, per_day - spent - self.held)
+
+    def after(self, transfer: Transfer, at: int) -> Funds:
+        """What a transfer of this instant leaves. One of an earlier day than the newest counts for
+        no day any more."""
+        day = at // DAY_MS
+        spent_on, spent = self.spent_on, self.spent
+        if transfer.kind in SPENDING and day >= spent_on:
+            spent = (spent if day == spent_on else 0) - transfer.customer
+            spent_on = day
+        return replace(
+            self, balance=self.balance + transfer.customer, spent_on=spent_on, spent=spent
+        )
 
 
 def customer(account_id: int) -> str:

@@ -43,7 +43,22 @@ class Order:
     caller_ip: str = ""
     per_phone_10min: int = 0
     per_phone_day: int = 0
-    """Limits of packets to one phone; 0: none."""
+    """Limits of the account's packets to one phone; 0: none."""
+    all_per_phone_10min: int = 0
+    all_per_phone_day: int = 0
+    """The same over all accounts (S-122)."""
+    spend_per_day: int = 0
+    """What the account may spend in a day of UTC; 0: no limit."""
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether earlier packets to the phone must be known."""
+        return bool(
+            self.per_phone_10min
+            or self.per_phone_day
+            or self.all_per_phone_10min
+            or self.all_per_phone_day
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,21 +96,27 @@ def refusal(
     code_is_live: bool,
     recent_10min: int,
     recent_day: int,
+    all_recent_10min: int = 0,
+    all_recent_day: int = 0,
 ) -> NotPlaced | None:
     """Why the order cannot be placed, by the error table's precedence; None: it can.
 
     `first_packet_id`: the packet that already has this user message id within the look-back.
+    `recent_...`: the account's packets to the phone; `all_recent_...`: those of all accounts.
     """
-    if _over(order.per_phone_10min, recent_10min) or _over(order.per_phone_day, recent_day):
+    limits = (
+        (order.per_phone_10min, recent_10min),
+        (order.per_phone_day, recent_day),
+        (order.all_per_phone_10min, all_recent_10min),
+        (order.all_per_phone_day, all_recent_day),
+    )
+    if any(0 < limit <= recent for limit, recent in limits):
         return NotPlaced(error="FLOOD", balance=funds.balance)
     if first_packet_id is not None:
         return NotPlaced(error="DUPLICATE", packet_id=first_packet_id, balance=funds.balance)
-    if funds.spendable < ledger.needed(order.plan, reserve=order.reserve):
-        return NotPlaced(error="NO_FUNDS", balance=funds.balance, spendable=funds.spendable)
+    spendable = funds.spendable_at(order.at, order.spend_per_day)
+    if spendable < ledger.needed(order.plan, reserve=order.reserve):
+        return NotPlaced(error="NO_FUNDS", balance=funds.balance, spendable=spendable)
     if order.code_generated and code_is_live:
         return NotPlaced(error=CODE_CLASH)
     return None
-
-
-def _over(limit: int, recent: int) -> bool:
-    return 0 < limit <= recent

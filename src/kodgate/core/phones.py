@@ -50,6 +50,14 @@ def split(text: str) -> list[str]:
     return [part.strip() for part in _SEVERAL.split(text) if part.strip()]
 
 
+SHOWN_OF_PREFIX = 4
+"""First digits that everybody may see."""
+
+
 def mask(phone: str) -> str:
     """What may be shown to everybody: `79123456789` -> `7912***6789`."""
-    return f"{phone[:4]}***{phone[-4:]}" if len(phone) >= 10 else f"{phone[:2]}***{phone[-2:]}"
+    return (
+        f"{phone[:SHOWN_OF_PREFIX]}***{phone[-4:]}"
+        if len(phone) >= 10
+        else f"{phone[:2]}***{phone[-2:]}"
+    )

@@ -15,6 +15,7 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from kodgate.core.accounts import AccountSettings
+from kodgate.core.tariffs import PREFIX_MAX, ZONE_MAX
 
 DEFAULTS = AccountSettings()
 
@@ -108,6 +109,21 @@ def _check_networks(value: tuple[str, ...]) -> None:
         ipaddress.ip_network(network)
 
 
+def _check_zones(value: tuple[str, ...]) -> None:
+    for zone in value:
+        if not (_is_number(zone) and len(zone) <= 4 and 1 <= int(zone) <= ZONE_MAX):
+            raise ValueError(f"zones are numbers from 1 to {ZONE_MAX}")
+
+
+def _check_prefixes(value: tuple[str, ...]) -> None:
+    if not all(_is_number(prefix) and len(prefix) <= PREFIX_MAX for prefix in value):
+        raise ValueError(f"1 to {PREFIX_MAX} digits each")
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and not text.startswith("0")
+
+
 def _check_sender(value: str) -> None:
     digits = value.isascii() and value.isdigit()
     if value and not (
@@ -127,6 +143,9 @@ CHECKS: dict[str, Callable[[Any], None]] = {
     "code_retention_s": _between(0, 2_592_000),
     "packets_per_phone_10min": _between(0, 1_000_000),
     "packets_per_phone_day": _between(0, 1_000_000),
+    "packets_per_ip_10min": _between(0, 1_000_000),
+    "zones_allowed": _check_zones,
+    "prefixes_allowed": _check_prefixes,
     "timezone": _check_zone,
     "ip_allow": _check_networks,
     "sender": _check_sender,

@@ -9,6 +9,7 @@ from kodgate.core.money import MONEY_MAX
 from kodgate.core.types import PlannedStep, Step
 
 PREFIX_MAX = 10
+ZONE_MAX = 9_999
 
 NEVER_OPEN = ("870", "878", "881", "882", "883", "888", "979")
 """Satellite, global and premium codes: priced only where a tariff names them itself (S-40)."""
@@ -59,7 +60,7 @@ def check(tariff: Tariff) -> None:
     for prefix, zone in tariff.zones.items():
         if len(prefix) > PREFIX_MAX or not (prefix == "" or _is_digits(prefix)):
             raise ValueError(f"bad prefix {prefix!r}")
-        if not 1 <= zone <= 9999:
+        if not 1 <= zone <= ZONE_MAX:
             raise ValueError(f"bad zone {zone} of prefix {prefix!r}")
     for (zone, channel), row in tariff.prices.items():
         if not 0 < row.price <= MONEY_MAX:

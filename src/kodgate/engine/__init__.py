@@ -13,6 +13,7 @@ from kodgate.core.accounts import Account
 from kodgate.core.errors import InDoubt, Refused
 from kodgate.core.ledger import Funds
 from kodgate.core.orders import NotPlaced, Order, Placed
+from kodgate.core.pumping import FORGIVEN_MS
 from kodgate.core.requests import (
     Balance,
     Confirmed,
@@ -26,18 +27,21 @@ from kodgate.core.requests import (
 )
 from kodgate.core.types import Observation, changed
 from kodgate.engine import crash, simulate
-from kodgate.engine.accept import Accept, Vault
+from kodgate.engine.accept import Accept, Caps, Vault
 from kodgate.engine.accounts import Accounts
 from kodgate.engine.advance import Advance
 from kodgate.engine.batch import Batcher
 from kodgate.engine.clock import Clock
 from kodgate.engine.dispatch import Dispatcher, Duties
+from kodgate.engine.guard import Guard
 from kodgate.engine.meters import Meters
 from kodgate.engine.status import Status
 from kodgate.engine.views import Views
 from kodgate.store import PacketRow, Recorded, Store, Unavailable
+from kodgate.store.pumping import Blocks
+from kodgate.store.tables import tables
 
-__all__ = ["CLOCK_KEY", "CallbackReader", "Duties", "Engine"]
+__all__ = ["CLOCK_KEY", "CallbackReader", "Caps", "Duties", "Engine"]
 
 log = structlog.get_logger()
 
@@ -86,8 +90,9 @@ class Engine:
         today: Callable[[], str],
         meters: Meters | None = None,
         duties: Duties | None = None,
+        caps: Caps | None = None,
     ) -> None:
-        """`duties`: everything, where none are given."""
+        """`duties`: everything, where none are given; `caps`: no limits."""
         duties = duties or Duties(sends=frozenset(channels))
         self.store = store
         self.channels = channels
@@ -108,6 +113,8 @@ class Engine:
         )
         self.senders = tuple(one for name, one in channels.items() if name in duties.sends)
         """The channels that this process sends through."""
+        self.blocks = Blocks(tables(store))
+        self.guard = Guard(self.blocks, self.meters, now=clock.now)
         self._views = Views(vault, channels, clock.now)
         self._accept = Accept(
             orders,
@@ -115,6 +122,8 @@ class Engine:
             vault,
             clock,
             channels,
+            self.guard,
+            caps=caps or Caps(),
             elsewhere=frozenset(channels) - duties.sends,
             placed=self._wake,
             randbelow=randbelow,
@@ -142,6 +151,7 @@ class Engine:
         if freed:
             log.info("claims_released", action="start", count=freed)
         await self.store.put(CLOCK_KEY, self.clock.mark())
+        await self.guard.start()
         for channel in self.senders:
             await channel.start(self._sink)
         self._dispatcher.start(self._advance)
@@ -151,6 +161,7 @@ class Engine:
         """Nothing accepted is lost: what is open stays in the store (6 s in all)."""
         if self._housekeeper is not None:
             self._housekeeper.cancel()
+        await self.guard.stop()
         await self._dispatcher.stop(grace_s=STOP_GRACE_S)
         for channel in self.senders:
             await channel.stop()
@@ -205,13 +216,17 @@ class Engine:
 
     async def balance(self, account: Account) -> Balance:
         """What can be spent, fresh from the store."""
-        return Balance(spendable=(await self.funds(account)).spendable)
+        fresh = await self._fresh(account)
+        return Balance(spendable=fresh.spendable_at(self.clock.now()))
 
     async def funds(self, account: Account) -> Funds:
         """The account's money, fresh from the store. Raises Unavailable."""
-        fresh = await self.store.account_by_id(account.id)
-        assert fresh is not None
-        return Funds(balance=fresh.balance, held=fresh.held, credit_limit=fresh.credit_limit)
+        return (await self._fresh(account)).funds
+
+    async def _fresh(self, account: Account) -> Account:
+        found = await self.store.account_by_id(account.id)
+        assert found is not None
+        return found
 
     async def callback(self, channel: str, body: bytes, headers: Mapping[str, str]) -> int:
         """A provider's report: durable before it is acknowledged. Returns the HTTP status."""
@@ -274,6 +289,7 @@ class Engine:
         for day in sorted(unneeded.intersection(self._vault.days("code"))):
             await asyncio.to_thread(self._vault.drop, day, "code")
             log.info("codes_purged", action="house", day=day)
+        await self.blocks.forget(before=now - FORGIVEN_MS)
         self._purged_at = now
 
     async def _measure(self) -> None:

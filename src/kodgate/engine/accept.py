@@ -8,8 +8,9 @@ from typing import Protocol
 
 from kodgate.channels import Channel
 from kodgate.core import cascade, codes, phones, tariffs
-from kodgate.core.accounts import Account
+from kodgate.core.accounts import Account, AccountSettings
 from kodgate.core.errors import Refused
+from kodgate.core.money import SCALE
 from kodgate.core.orders import CODE_CLASH, NotPlaced, Order, Placed
 from kodgate.core.requests import Mode, SendRequest, Sent, SentMessage
 from kodgate.core.types import FallbackFunds, Plan, Step
@@ -17,6 +18,7 @@ from kodgate.engine import crash
 from kodgate.engine.accounts import Accounts
 from kodgate.engine.batch import Batcher
 from kodgate.engine.clock import Clock
+from kodgate.engine.guard import Guard
 from kodgate.store import Unavailable
 
 WAIT_MAX_S = 1.0
@@ -24,6 +26,14 @@ WAIT_MAX_S = 1.0
 
 DRAWS_MAX = 8
 """How often a generated code that equals a live one is drawn again."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Caps:
+    """The operator's limits over all accounts (S-122); 0: none."""
+
+    packets_per_phone_10min: int = 0
+    packets_per_phone_day: int = 0
 
 
 class Vault(Protocol):
@@ -58,7 +68,9 @@ class Accept:
         vault: Vault,
         clock: Clock,
         channels: Mapping[str, Channel],
+        guard: Guard,
         *,
+        caps: Caps,
         elsewhere: frozenset[str] = frozenset(),
         placed: Callable[[str], None] = _nobody,
         randbelow: Callable[[int], int],
@@ -71,6 +83,8 @@ class Accept:
         self._vault = vault
         self._clock = clock
         self._channels = channels
+        self._guard = guard
+        self._caps = caps
         self._elsewhere = elsewhere
         self._placed = placed
         self._randbelow = randbelow
@@ -84,12 +98,22 @@ class Accept:
         self, account: Account, request: SendRequest, *, caller_ip: str, dialect: str
     ) -> Sent:
         """Stores and charges. Raises Refused (nothing was stored), Unavailable, InDoubt."""
+        zone, plan = await self._priced(account, request)
+        seat = self._guard.admit(account, request.phone, caller_ip=caller_ip, test=request.test)
         try:
+            self._check_channels(plan)
             code = request.code or self._draw(account)
-            order = await self._order(account, request, code, caller_ip=caller_ip, dialect=dialect)
+            order = self._order(
+                account, request, code, zone, plan, caller_ip=caller_ip, dialect=dialect
+            )
             code, placed = await self._place(order, code, account, request)
         except OSError as error:  # no room for the day's data key: nothing was stored
+            seat.give_back()
             raise Unavailable(f"keys: {error.strerror}") from error
+        except BaseException:
+            seat.give_back()
+            raise
+        seat.placed(placed.packet_id)
         crash.point("accepted")
         first = order.plan[0]
         self._placed(first.channel)
@@ -110,15 +134,25 @@ class Accept:
             user_message_id=request.user_message_id,
         )
 
-    async def _order(
-        self, account: Account, request: SendRequest, code: str, *, caller_ip: str, dialect: str
-    ) -> Order:
+    async def _priced(self, account: Account, request: SendRequest) -> tuple[int, Plan]:
+        """The zone, and the steps with their prices. Raises Refused."""
         steps = _steps(account, request)
-        settings = account.settings
-        if any(step.channel == "sms" for step in steps) and not settings.can_send_sms:
+        if any(step.channel == "sms" for step in steps) and not account.settings.can_send_sms:
             raise Refused("BAD_SENDER", why="the account has no SMS sender or template")
-        zone, plan = await self._quote(account, request.phone, steps)
-        self._check_channels(steps)
+        return await self._quote(account, request.phone, steps)
+
+    def _order(
+        self,
+        account: Account,
+        request: SendRequest,
+        code: str,
+        zone: int,
+        plan: Plan,
+        *,
+        caller_ip: str,
+        dialect: str,
+    ) -> Order:
+        settings = account.settings
         digest = self._vault.phone_digest(request.phone)
         day = self._today()
         sealed, code_digest = self._sealed(day, account.id, request.phone, code)
@@ -144,6 +178,9 @@ class Accept:
             caller_ip=caller_ip,
             per_phone_10min=settings.packets_per_phone_10min,
             per_phone_day=settings.packets_per_phone_day,
+            all_per_phone_10min=self._caps.packets_per_phone_10min,
+            all_per_phone_day=self._caps.packets_per_phone_day,
+            spend_per_day=settings.spend_per_day * SCALE,
         )
 
     async def _quote(
@@ -153,13 +190,14 @@ class Accept:
         zone = tariff.zone_of(phone) if tariff is not None else None
         if tariff is None or zone is None:
             raise Refused("ZONE_CLOSED", why="the tariff has no zone for this number")
+        _check_direction(account.settings, phone, zone)
         plan = tariffs.plan(tariff, zone, steps)
         if plan is None:
             raise Refused("ZONE_CLOSED", why=f"zone {zone} has no price for a step")
         return zone, plan
 
-    def _check_channels(self, steps: tuple[Step, ...]) -> None:
-        for step in steps:
+    def _check_channels(self, plan: Plan) -> None:
+        for step in plan:
             channel = self._channels.get(step.channel)
             health = None if channel is None else channel.health()
             if health is None or health.absent:
@@ -189,6 +227,14 @@ class Accept:
         """The code encrypted, and the digest that finds it."""
         digest = self._vault.code_digest(account_id, phone, code)
         return self._vault.seal(day, "code", account_id, digest, code), digest
+
+
+def _check_direction(settings: AccountSettings, phone: str, zone: int) -> None:
+    """What of the tariff the account lets be sent to."""
+    if settings.zones_allowed and str(zone) not in settings.zones_allowed:
+        raise Refused("ZONE_CLOSED", why=f"zone {zone} is not allowed by the account's settings")
+    if settings.prefixes_allowed and not phone.startswith(settings.prefixes_allowed):
+        raise Refused("ZONE_CLOSED", why="the number's prefix is not allowed by the account")
 
 
 def _steps(account: Account, request: SendRequest) -> tuple[Step, ...]:

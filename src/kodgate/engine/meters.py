@@ -87,6 +87,13 @@ class Meters:
             registry=self.registry,
         )
 
+        self.blocked_prefixes = Counter(
+            "kodgate_blocked_prefixes",
+            "Prefixes whose codes did not arrive, by what was done: blocked, or only watched.",
+            ("done",),
+            registry=self.registry,
+        )
+
         self._children: dict[tuple[str, str | int], Counter] = {}
 
     def sent(self, dialect: str, error: int) -> None:
@@ -102,6 +109,10 @@ class Meters:
             if child is None:
                 child = self._children[channel, word] = self.events.labels(channel, word)
             child.inc()
+
+    def blocked(self, *, refuses: bool) -> None:
+        """One prefix of one account."""
+        self.blocked_prefixes.labels("blocked" if refuses else "watched").inc()
 
     def call(self, channel: str, method: str, status: str, seconds: float) -> None:
         """One call to a provider."""

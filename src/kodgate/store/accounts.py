@@ -62,20 +62,19 @@ def post(
     funds = yield from ask(sql.FUNDS, [account_id])
     if not funds:
         raise LookupError("no such account")
-    _, balance, held, _ = funds[0]
-    balance += transfer.customer
+    left = rows.funds_of(funds[0]).after(transfer, at)
     line = transfer_row(
         transfer,
         account_id=account_id,
         at=at,
-        balance_after=balance,
+        balance_after=left.balance,
         document=document,
         comment=comment,
     )
     yield from many(sql.INSERT_TRANSFERS, [line])
-    money = [(account_id, balance, held)]
+    money = [rows.money_row(account_id, left)]
     yield from change_all(sql.UPDATE_MONEY, money, sql.UPDATE_MONEY_TAIL)
-    return int(balance)
+    return left.balance
 
 
 def save_tariff(tariff: Tariff, *, at: int) -> Program[None]:

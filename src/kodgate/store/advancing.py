@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kodgate.core import life
+from kodgate.core.ledger import Funds
 from kodgate.core.life import Verdict
 from kodgate.core.types import Alias, Change, Message, Observation, State, Task, Transfer, changed
 from kodgate.store import Claimed, PacketRow, Recorded, rows
@@ -181,25 +182,25 @@ class Unit:
             and self.loaded.nodes[message_id] == node
         )
 
-    def settle(self, money: dict[int, tuple[int, int]]) -> list[tuple[int, int, int]]:
-        """Turns moves into rows. `money`: account -> (balance, held), before; returned after."""
+    def settle(self, money: dict[int, Funds]) -> list[tuple[int, ...]]:
+        """Turns moves into rows. `money`: by account, before; returned after."""
         for move in self.writes.moves:
-            balance, held = money[move.account_id]
+            funds = money[move.account_id]
             for transfer, message_id in move.transfers:
-                balance += transfer.customer
+                funds = funds.after(transfer, move.at)
                 line = transfer_row(
                     transfer,
                     account_id=move.account_id,
                     at=move.at,
-                    balance_after=balance if transfer.customer else None,
+                    balance_after=funds.balance if transfer.customer else None,
                     packet_id=move.packet_id,
                     message_id=message_id,
                 )
                 (self.writes.transfers if transfer.customer else self.writes.bookings).append(line)
-            held += move.held_delta
+            held = funds.held + move.held_delta
             assert held >= 0, "more was released than was held"
-            money[move.account_id] = (balance, held)
-        return [(account, *money[account]) for account in sorted(money)]
+            money[move.account_id] = replace(funds, held=held)
+        return [rows.money_row(account, money[account]) for account in sorted(money)]
 
     def free(self, message_id: int) -> None:
         """Ends the lease of a worker that is gone; the attempt stays on record."""

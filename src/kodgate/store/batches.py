@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kodgate.core.ledger import Funds
 from kodgate.core.life import Verdict
 from kodgate.core.orders import NotPlaced, Order, Placed
 from kodgate.core.types import Observation, Task
@@ -35,10 +34,7 @@ def known(orders: Sequence[Order], stopped: set[int]) -> Program[Known]:
     """What placing these orders looks at."""
     accounts = sorted({order.account_id for order in orders} - stopped)
     found = Known(
-        funds={
-            row[0]: Funds(balance=row[1], held=row[2], credit_limit=row[3])
-            for row in (yield from ask(sql.FUNDS, accounts))
-        }
+        funds={row[0]: rows.funds_of(row) for row in (yield from ask(sql.FUNDS, accounts))}
     )
     unique = {
         (order.account_id, order.user_message_id)
@@ -55,15 +51,10 @@ def known(orders: Sequence[Order], stopped: set[int]) -> Program[Known]:
     }
     for code, until, ended in (yield from many(sql.LIVE, sorted(codes), sql.LIVE_TAIL)):
         found.live[code].append((until, ended))
-    phones = {
-        (order.phone_digest, order.account_id, order.at - DAY_MS)
-        for order in orders
-        if order.per_phone_10min or order.per_phone_day
-    }
-    oldest = {line[:2]: line for line in sorted(phones, reverse=True)}
-    lines = list(oldest.values())
-    for phone, account, at in (yield from many(sql.RECENT, lines, sql.RECENT_TAIL)):
-        found.recent[phone, account].append(at)
+    phones = {(order.phone_digest, order.at - DAY_MS) for order in orders if order.is_limited}
+    oldest = list({line[0]: line for line in sorted(phones, reverse=True)}.values())
+    for phone, account, at in (yield from many(sql.RECENT, oldest, sql.RECENT_TAIL)):
+        found.recent[phone].append((account, at))
     found.packet_ids, found.message_ids = yield Free(len(orders), ("packet", "message"))
     return found
 
@@ -78,8 +69,7 @@ def write_placing(placing: Placing) -> Program[None]:
     newest = list({line[:2]: line for line in lines.unique_ids}.values())
     yield from many(sql.INSERT_UNIQUE, newest, sql.OR_REPLACE_UNIQUE)
     money = [
-        (account, placing.known.funds[account].balance, placing.known.funds[account].held)
-        for account in sorted(lines.touched)
+        rows.money_row(account, placing.known.funds[account]) for account in sorted(lines.touched)
     ]
     yield from change_all(sql.UPDATE_MONEY, money, sql.UPDATE_MONEY_TAIL)
     yield Used((("packet", placing.known.packet_ids), ("message", placing.known.message_ids)))
@@ -269,7 +259,7 @@ def write_unit(unit: Unit) -> Program[None]:
     if writes.moves:
         accounts = sorted({move.account_id for move in writes.moves})
         funds = yield from ask(sql.FUNDS, accounts)
-        money = unit.settle({row[0]: (row[1], row[2]) for row in funds})
+        money = unit.settle({row[0]: rows.funds_of(row) for row in funds})
     created = [unit.message_row(id) for id in sorted(writes.created)]
     yield from many(sql.INSERT_MESSAGES, created)
     changed = [_news(unit.message_row(id)) for id in sorted(writes.changed - writes.created)]

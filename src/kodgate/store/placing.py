@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -34,8 +34,8 @@ class Known:
         default_factory=lambda: defaultdict(list)
     )
     """Code digest -> (created_at + ttl, final_at) of the packets that carry it."""
-    recent: dict[tuple[bytes, int], list[int]] = field(default_factory=lambda: defaultdict(list))
-    """(phone digest, account) -> when its packets of the last day were created."""
+    recent: dict[bytes, list[tuple[int, int]]] = field(default_factory=lambda: defaultdict(list))
+    """Phone digest -> (account, when) of its packets of the last day."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -74,9 +74,9 @@ class Placing:
         return placed
 
     def _refusal(self, order: Order, funds: Funds) -> NotPlaced | None:
-        limited = order.per_phone_10min or order.per_phone_day
-        key = (order.phone_digest, order.account_id)
-        recent = self.known.recent.get(key, ()) if limited else ()
+        recent = self.known.recent.get(order.phone_digest, ()) if order.is_limited else ()
+        everybodys = [at for _, at in recent]
+        own = [at for account, at in recent if account == order.account_id]
         return refusal(
             order,
             funds,
@@ -85,8 +85,10 @@ class Placing:
                 ended is None or until > order.at
                 for until, ended in self.known.live.get(order.code_digest, ())
             ),
-            recent_10min=sum(at > order.at - TEN_MINUTES_MS for at in recent),
-            recent_day=sum(at > order.at - DAY_MS for at in recent),
+            recent_10min=_since(order.at - TEN_MINUTES_MS, own),
+            recent_day=_since(order.at - DAY_MS, own),
+            all_recent_10min=_since(order.at - TEN_MINUTES_MS, everybodys),
+            all_recent_day=_since(order.at - DAY_MS, everybodys),
         )
 
     def _first(self, order: Order) -> int | None:
@@ -141,11 +143,9 @@ class Placing:
         self, order: Order, funds: Funds, placed: Placed, message: Message, held: int
     ) -> None:
         transfer = ledger.charge(order.account_id, message)
-        self.known.funds[order.account_id] = Funds(
-            balance=placed.balance_after,
-            held=funds.held + held,
-            credit_limit=funds.credit_limit,
-        )
+        left = funds.after(transfer, order.at)
+        assert left.balance == placed.balance_after
+        self.known.funds[order.account_id] = replace(left, held=funds.held + held)
         self.rows.touched.add(order.account_id)
         self.rows.transfers.append(
             transfer_row(
@@ -164,7 +164,11 @@ class Placing:
             self.known.first[key] = (placed.packet_id, order.at)
             self.rows.unique_ids.append((*key, placed.packet_id, order.at))
         self.known.live[order.code_digest].append((order.at + order.ttl_s * 1000, None))
-        self.known.recent[order.phone_digest, order.account_id].append(order.at)
+        self.known.recent[order.phone_digest].append((order.account_id, order.at))
+
+
+def _since(begin: int, instants: Iterable[int]) -> int:
+    return sum(at > begin for at in instants)
 
 
 def _first_message(order: Order) -> Message:

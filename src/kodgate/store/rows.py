@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from kodgate.core.accounts import Account, AccountSettings, AccountStatus, Secret
+from kodgate.core.ledger import Funds
 from kodgate.core.types import (
     Booking,
     BookingKind,
@@ -39,7 +40,12 @@ MESSAGE = (
     " handover_at, reason, attempts, epoch, lease_until, provider_id, settles_at, refunded,"
     " delivered_at, final_at, corrected, corrected_at, node"
 )
-ACCOUNT = "id, login, name, status, tariff, credit_limit, balance, held, created_at, settings"
+ACCOUNT = (
+    "id, login, name, status, tariff, credit_limit, balance, held, created_at, settings, spent_on,"
+    " spent"
+)
+FUNDS = "id, balance, held, credit_limit, spent_on, spent"
+MONEY = "id, balance, held, spent_on, spent"
 TRANSFER = (
     "account_id, at, kind, debit, credit, amount, customer, balance_after, packet_id, message_id,"
     " attempt, document, comment"
@@ -178,10 +184,22 @@ def account_of(row: Row, secrets: Iterable[Row]) -> Account:
         held=row[7],
         created_at=row[8],
         settings=settings_of(row[9]),
+        spent_on=row[10],
+        spent=row[11],
         secrets=tuple(
             Secret(id=s[0], digest=s[1], created_at=s[2], expires_at=s[3]) for s in secrets
         ),
     )
+
+
+def funds_of(row: Row) -> Funds:
+    """Of a row in the order of `FUNDS`, after the account's id."""
+    return Funds(balance=row[1], held=row[2], credit_limit=row[3], spent_on=row[4], spent=row[5])
+
+
+def money_row(account_id: int, funds: Funds) -> tuple[int, ...]:
+    """In the order of `MONEY`."""
+    return (account_id, funds.balance, funds.held, funds.spent_on, funds.spent)
 
 
 def settings_text(settings: AccountSettings) -> str:

@@ -92,6 +92,8 @@ account = _table(
     _int("held"),
     _int("created_at"),
     _text("settings"),
+    _int("spent_on", server_default=text("0")),  # the day of UTC of the newest charge or refund
+    _int("spent", server_default=text("0")),  # charges less refunds of that day
     _check("balance", f"balance between -{MONEY_MAX} and {MONEY_MAX}"),
     _check("held", f"held between 0 and {MONEY_MAX}"),
     _check("credit_limit", f"credit_limit between 0 and {MONEY_MAX}"),
@@ -362,6 +364,18 @@ cabinet_session = _table(
     _text("ip"),
     _text("agent"),
     Index(None, "user_id"),
+)
+
+blocked_prefix = _table(
+    "blocked_prefix",
+    _int("account_id", ForeignKey("account.id"), primary_key=True),
+    _text("prefix", primary_key=True),
+    _int("blocked_at"),
+    _int("until", null=True),  # none: until a person ends it
+    _int("times"),
+    _int("sent"),
+    _int("arrived"),
+    _int("safe_until", null=True),  # a person has unblocked it
 )
 
 audit = _table(

@@ -58,9 +58,10 @@ UPDATE_PACKETS_TAIL = (
     " from v where packet.id = v.id"
 )
 
-UPDATE_MONEY = "with v (id, balance, held) as (values"
+UPDATE_MONEY = f"with v ({rows.MONEY}) as (values"
 UPDATE_MONEY_TAIL = (
-    ") update account set balance = v.balance, held = v.held from v where account.id = v.id"
+    ") update account set balance = v.balance, held = v.held, spent_on = v.spent_on,"
+    " spent = v.spent from v where account.id = v.id"
 )
 
 DELETE_PARKED = "with v (channel, key, body) as (values"
@@ -70,7 +71,7 @@ DELETE_PARKED_TAIL = (
 
 # Accept
 
-FUNDS = "select id, balance, held, credit_limit from account where id in :ids order by id :lock"
+FUNDS = f"select {rows.FUNDS} from account where id in :ids order by id :lock"
 FREE_IDS = "select name, next from sequence where name in :texts"
 TAKE_IDS = "with v (name, next) as (values"
 TAKE_IDS_TAIL = (
@@ -90,11 +91,10 @@ LIVE_TAIL = (
     " from v join packet p on p.phone_digest = v.phone_digest and p.account_id = v.account_id"
     " and p.code_digest = v.code_digest where p.test = 0"
 )
-RECENT = "with v (phone_digest, account_id, since) as (values"
+RECENT = "with v (phone_digest, since) as (values"
 RECENT_TAIL = (
     ") select p.phone_digest, p.account_id, p.created_at from v join packet p"
-    " on p.phone_digest = v.phone_digest and p.account_id = v.account_id"
-    " and p.created_at > v.since where p.test = 0"
+    " on p.phone_digest = v.phone_digest and p.created_at > v.since where p.test = 0"
 )
 
 # Packets under lock

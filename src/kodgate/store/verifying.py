@@ -23,6 +23,12 @@ CHECKS = {
         " over (partition by account_id order by id) as before"
         " from transfer where balance_after is not null) t where before + customer <> balance_after"
     ),
+    "account: what it spent on its last day is not the sum of that day": (
+        "select a.id from account a left join transfer t on t.account_id = a.id"
+        " and t.kind in ('charge', 'refund') and t.at >= a.spent_on * 86400000"
+        " and t.at < (a.spent_on + 1) * 86400000"
+        " group by a.id having a.spent <> coalesce(sum(-t.customer), 0)"
+    ),
     "transfer: its sides do not say what it does to the customer (I-1)": (
         "select id from transfer where customer <>"
         " case when credit = 'customer:' || account_id then amount else 0 end"

@@ -24,7 +24,7 @@ from kodgate import channels as channel_modules
 from kodgate.channels import Channel, Setup
 from kodgate.channels.valve import Valve
 from kodgate.config import Config
-from kodgate.engine import CLOCK_KEY, Engine, crash
+from kodgate.engine import CLOCK_KEY, Caps, Engine, crash
 from kodgate.engine.clock import Clock, Sources, restore
 from kodgate.engine.meters import Meters
 from kodgate.store import Store, public_url
@@ -195,6 +195,7 @@ class Gateway:
             wall_s=time.time,
             today=lambda: _day(clock.now() // DAY_MS),
             meters=self._meters,
+            caps=Caps(**dict(config.limits)),
         )
         self._pulse = Pulse(
             self._store,

@@ -86,6 +86,9 @@ def _problems(visit: Visit, account: Account, funnel: Funnel, period_ms: int) ->
     if not settings.can_send_sms:
         text = N_("Нет имени отправителя или шаблона: переотправка в SMS невозможна (ошибка 23).")
         found.append(Problem(tone="wait", text=text, path="security"))
+    if visit.site.engine.guard.blocked(account.id):
+        text = N_("Коды на некоторые префиксы уходят, но не доходят: похоже на накрутку.")
+        found.append(Problem(tone="bad", text=text, path="security#pumping"))
     if visit.may("money"):
         lasts = _lasts_ms(account, funnel, period_ms)
         if _spendable(account) <= 0 or (lasts is not None and lasts < LOW_HOURS * 3_600_000):

@@ -21,6 +21,7 @@ from kodgate.web.cabinet.figures import PERIODS
 from kodgate.web.cabinet.pages.overview import NAMES, period
 from kodgate.web.cabinet.pages.requests import error_text
 from kodgate.web.cabinet.roles import Right
+from kodgate.web.cabinet.senders import losses
 from kodgate.web.cabinet.texts import Writer
 from kodgate.web.cabinet.visit import Page, Visit
 from kodgate.web.cabinet.words import N_
@@ -119,6 +120,7 @@ async def show(visit: Visit) -> Response:
         funnel=figures.funnel(found),
         saved=_saved(pieces, await _pieces(visit, since - PERIODS[name], since, ALL)),
         rejections=await _rejections(visit, since, until, slots),
+        losses=await losses(visit, since, until),
     )
 
 

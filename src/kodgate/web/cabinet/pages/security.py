@@ -1,5 +1,5 @@
-"""Безопасность: http_password and its rotation, who may call, the uniqueness check, limits, and
-how answers are written."""
+"""Безопасность: http_password and its rotation, who may call, the uniqueness check, where codes may
+go and how many, blocked prefixes, and how answers are written."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from typing import Any
 
 from starlette.responses import Response
 
+from kodgate.core import pumping
 from kodgate.core import settings as rules
 from kodgate.core.accounts import AccountSettings, Secret
+from kodgate.core.pumping import Block
 from kodgate.store.requests import DAY_MS, Chosen
 from kodgate.web.addresses import Networks
+from kodgate.web.cabinet.pages.tariffs import Zone, zones_of
 from kodgate.web.cabinet.roles import Right
 from kodgate.web.cabinet.visit import Page, Visit
 from kodgate.web.cabinet.words import N_
@@ -23,6 +26,7 @@ OVERLAPS_H = {"24": 24, "1": 1, "0": 0}
 VALID_MAX = 2
 """API secrets that may be valid at once: the new one and the one it replaces (D13)."""
 
+BLOCKS_SHOWN = 100
 SECRET_LENGTH = 32
 _ALPHABET = string.ascii_letters + string.digits
 
@@ -84,11 +88,54 @@ LIMITS = (
         label=N_("Кодов на один номер за сутки"),
         hint=N_("0: без ограничения."),
     ),
+    Field(
+        name="packets_per_ip_10min",
+        label=N_("Кодов с одного IP-адреса за 10 минут"),
+        hint=N_("Адрес вашей программы. 0: без ограничения. Сверх него ошибка 24."),
+    ),
+    Field(
+        name="spend_per_day",
+        label=N_("Расход за сутки, не больше"),
+        hint=N_(
+            "Целые рубли за сутки UTC за вычетом возвратов. 0: без ограничения."
+            " Сверх него ошибка 3."
+        ),
+    ),
     Field(name="code_length", label=N_("Цифр в создаваемом коде"), hint=N_("От 4 до 8.")),
     Field(
         name="code_retention_s",
         label=N_("Сколько секунд хранить код после конца"),
         hint=N_("После этого статус отвечает звёздочками."),
+    ),
+)
+DIRECTIONS = (
+    Field(
+        name="zones_allowed",
+        label=N_("Разрешённые ценовые зоны"),
+        hint=N_(
+            "Номера зон тарифа через запятую, например 1, 2. Пусто: все. Остальные: ошибка 109."
+        ),
+    ),
+    Field(
+        name="prefixes_allowed",
+        label=N_("Разрешённые страны и префиксы"),
+        hint=N_("Первые цифры номеров через запятую, например 7, 375. Пусто: любые."),
+    ),
+)
+PUMPING = (
+    Field(
+        name="anti_pumping",
+        label=N_("Защита от накрутки"),
+        hint=N_(
+            "Если коды на один префикс уходят, но не доходят, он закрывается: на час,"
+            " затем на 12 часов, затем до разблокировки. Отказ бесплатен, ошибка 109."
+        ),
+        choices=(
+            ("off", N_("выключена")),
+            ("watch", N_("только наблюдать")),
+            ("standard", N_("обычная: 20 не дошедших за 10 минут")),
+            ("strict", N_("строгая: 10 не дошедших за 10 минут")),
+        ),
     ),
 )
 COMPATIBILITY = (
@@ -132,7 +179,9 @@ COMPATIBILITY = (
 SECTIONS: dict[str, tuple[Field, ...]] = {
     "access": ACCESS,
     "unique": UNIQUE,
+    "directions": DIRECTIONS,
     "limits": LIMITS,
+    "pumping": PUMPING,
     "compatibility": COMPATIBILITY,
 }
 """What a form may change: anything else in it is not looked at (S-112)."""
@@ -140,7 +189,9 @@ SECTIONS: dict[str, tuple[Field, ...]] = {
 TITLES = {
     "access": N_("Доступ программ"),
     "unique": N_("Защита от повторов"),
+    "directions": N_("Куда можно отправлять"),
     "limits": N_("Ограничения"),
+    "pumping": N_("Накрутка трафика"),
     "compatibility": N_("Совместимость"),
 }
 
@@ -167,7 +218,23 @@ async def _page(
         last=await journal.store.last_done(visit.own.id),
         days=journal.days,
         overlaps=_overlaps(visit),
+        zones=await _zones(visit),
+        blocks=await _blocks(visit),
+        now=visit.site.engine.clock.now(),
     )
+
+
+async def _zones(visit: Visit) -> list[Zone]:
+    """Of the tariff that is in force."""
+    tariff = await visit.site.engine.accounts.tariff(visit.own.tariff)
+    return [] if tariff is None else zones_of(tariff)
+
+
+async def _blocks(visit: Visit) -> list[Block]:
+    """In force, or lifted a short time ago."""
+    now = visit.site.engine.clock.now()
+    found = await visit.site.engine.blocks.of_account(visit.own.id, limit=BLOCKS_SHOWN)
+    return [block for block in found if block.is_on(now) or block.is_safe(now)]
 
 
 def _valid(visit: Visit) -> list[Secret]:
@@ -258,8 +325,21 @@ async def rotate(visit: Visit) -> Response:
     return await _page(visit, fresh.settings, secret=secret)
 
 
+async def unblock(visit: Visit) -> Response:
+    """A prefix takes codes again, and is not judged for a day."""
+    engine = visit.site.engine
+    block = await engine.blocks.of_prefix(visit.own.id, visit.form.get("prefix", ""))
+    if block is None:
+        return visit.go("security", note="bad_value")
+    await engine.blocks.save(pumping.released(block, engine.clock.now()))
+    await engine.guard.look()
+    await visit.audit("prefix_unblocked", f"{block.prefix}****")
+    return visit.go("security", note="prefix_unblocked")
+
+
 PAGES = (
     Page(path="security", view=show, right=Right.SETTINGS),
     Page(path="security/settings", view=change, right=Right.SETTINGS, method="POST", proof=True),
+    Page(path="security/unblock", view=unblock, right=Right.SETTINGS, method="POST", proof=True),
     Page(path="security/secret", view=rotate, right=Right.SETTINGS, method="POST", proof=True),
 )

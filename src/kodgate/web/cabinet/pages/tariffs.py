@@ -32,7 +32,7 @@ async def show(visit: Visit) -> Response:
     name = visit.own.tariff
     tariff = tariffs.current(versions, name, now)
     coming = [t.valid_from for t in versions if t.name == name and t.valid_from > now]
-    zones = [] if tariff is None else _zones(tariff)
+    zones = [] if tariff is None else zones_of(tariff)
     return visit.page(
         "tariffs.html",
         tariff=tariff,
@@ -47,7 +47,7 @@ async def show(visit: Visit) -> Response:
     )
 
 
-def _zones(tariff: Tariff) -> list[Zone]:
+def zones_of(tariff: Tariff) -> list[Zone]:
     found = []
     for number in sorted(set(tariff.zones.values())):
         prefixes = sorted(p for p, zone in tariff.zones.items() if zone == number)
