@@ -12,6 +12,7 @@ from kodgate.core import ledger, life, pumping
 from kodgate.core.accounts import AccountSettings, AccountStatus, MissingMode
 from kodgate.core.binds import Asking, Bidder
 from kodgate.core.life import Verdict
+from kodgate.core.money import MONEY_MAX
 from kodgate.core.orders import CODE_CLASH, NotPlaced, Placed
 from kodgate.core.pumping import Block
 from kodgate.core.tariffs import Price, Tariff
@@ -26,6 +27,7 @@ from kodgate.core.types import (
     Task,
 )
 from kodgate.store import Discarded, Route, Store, Unavailable
+from kodgate.store.proposals import NotBooked, Proposals
 from kodgate.store.pumping import Blocks
 from kodgate.store.tables import tables
 
@@ -1177,6 +1179,79 @@ async def test_todays_keys_are_never_free(store: Store) -> None:
     await observe(store, message_id=claimed.message.id, events=(Event.READ,))
     assert await store.purge(now=NOW + SECOND) == []
     assert await store.purge(now=NOW + DAY) == ["2025-10-09"]
+
+
+# Four eyes
+
+
+async def proposed(store: Store, who: int, **more: object) -> int:
+    desk = Proposals(tables(store))
+    asked = {"kind": "topup", "amount": 50_000, "document": "PP 1", "comment": "", "actor": "olga"}
+    await desk.propose(account_id=who, at=NOW, **{**asked, **more})  # type: ignore[arg-type]
+    return (await desk.waiting(who))[-1].id
+
+
+async def approve(store: Store, number: int, by: str = "igor") -> int:
+    return await store.approve(number, by=by, wall=NOW + 1, at=NOW + 2)
+
+
+async def test_a_proposal_is_booked_once_by_somebody_else(store: Store) -> None:
+    alice = await account(store)
+    number = await proposed(store, alice.id)
+    with pytest.raises(NotBooked, match="not_waiting"):
+        await approve(store, number, by="olga")
+    assert (await fresh(store, alice)).balance == FUNDS
+    assert await approve(store, number) == alice.id
+    with pytest.raises(NotBooked, match="not_waiting"):
+        await approve(store, number)
+    assert (await fresh(store, alice)).balance == FUNDS + 50_000
+    entry = (await store.ledger(alice.id))[0]
+    assert (entry.kind, entry.amount, entry.document, entry.at) == (
+        "topup",
+        50_000,
+        "PP 1",
+        NOW + 2,
+    )
+    assert await Proposals(tables(store)).waiting() == []
+    assert await store.verify() == []
+
+
+async def test_a_correction_downwards_is_booked_with_its_sign(store: Store) -> None:
+    alice = await account(store)
+    number = await proposed(store, alice.id, kind="adjustment", amount=-7, document="")
+    await approve(store, number)
+    assert (await fresh(store, alice)).balance == FUNDS - 7
+
+
+async def test_a_refused_proposal_is_never_booked(store: Store) -> None:
+    alice = await account(store)
+    number = await proposed(store, alice.id)
+    desk = Proposals(tables(store))
+    assert await desk.refuse(number, by="olga", at=NOW) is not None
+    assert await desk.refuse(number, by="igor", at=NOW) is None
+    with pytest.raises(NotBooked, match="not_waiting"):
+        await approve(store, number)
+    assert (await fresh(store, alice)).balance == FUNDS
+
+
+async def test_a_proposal_whose_document_was_booked_meanwhile_goes_on_waiting(
+    store: Store,
+) -> None:
+    alice = await account(store)
+    first, second = await proposed(store, alice.id), await proposed(store, alice.id)
+    await approve(store, first)
+    with pytest.raises(NotBooked, match="same_document"):
+        await approve(store, second)
+    assert [one.id for one in await Proposals(tables(store)).waiting()] == [second]
+    assert (await fresh(store, alice)).balance == FUNDS + 50_000
+
+
+async def test_a_proposal_that_the_books_do_not_hold_goes_on_waiting(store: Store) -> None:
+    alice = await account(store)
+    number = await proposed(store, alice.id, amount=MONEY_MAX)
+    with pytest.raises(NotBooked, match="bad_payment"):
+        await approve(store, number)
+    assert len(await Proposals(tables(store)).waiting(alice.id)) == 1
 
 
 # Dead letters
