@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
+import time
+from pathlib import Path
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from kodgate.cli.exits import REFUSED, SETUP, USAGE, Failed
+from kodgate.cli.opening import with_store
 from kodgate.config import Config
-from kodgate.store import is_postgres, migrating, public_url, sql
+from kodgate.store import copying, is_postgres, migrating, public_url, sql
+from kodgate.store.sqlite import path_of
 from kodgate.store.transfer import Copied, Different, NotEmpty, transfer
+from kodgate.web import findings
 
 
 def upgrade(config: Config) -> int:
@@ -40,6 +46,24 @@ def status(config: Config) -> int:
         return 0
     typer.echo("run `kodgate db upgrade`, or start the gateway, which does the same")
     return SETUP
+
+
+def backup(config: Config, *, target: Path | None, done: str) -> int:
+    """Keys are not in it: they are backed up apart (D5). Raises Failed."""
+    if (target is None) == (not done):
+        raise Failed("name a file to copy to, or say --done 'what your own tool has made'", USAGE)
+    if target is not None:
+        if is_postgres(config.database_url):
+            tell = "PostgreSQL has its own tools: run pg_dump or pg_basebackup, then --done WORDS"
+            raise Failed(tell, USAGE)
+        try:
+            copying.copy(path_of(config.database_url), target)
+        except (OSError, ValueError) as error:
+            raise Failed(f"{target}: {error}", SETUP) from None
+    mark = json.dumps({"at": int(time.time() * 1000), "to": done or str(target)})
+    with_store(config, lambda opened: opened.store.put(findings.BACKUP_KEY, mark))
+    typer.echo(f"backup noted: {done or target}")
+    return 0
 
 
 def migrate(source: str, target: str) -> int:

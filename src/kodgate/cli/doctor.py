@@ -49,6 +49,7 @@ async def _examine(config: Config) -> AsyncIterator[Finding]:
         return
     try:
         yield Finding(Grade.OK, "database", f"{public_url(config.database_url)}, schema is current")
+        yield findings.backup(await store.get(findings.BACKUP_KEY), time.time())
         yield findings.ledger(await store.verify())
         yield findings.drift(await app.open_clock(config, store))
         now = int(time.time() * 1000)

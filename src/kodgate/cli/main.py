@@ -480,6 +480,24 @@ def db_status(config: ConfigFile = None, data: Data = None) -> None:
     exits.run(lambda: command.status(_settings(config, data=data)))
 
 
+@db_app.command("backup")
+def db_backup(
+    target: Annotated[
+        Path | None, typer.Argument(help="File of the copy; an older one is replaced.")
+    ] = None,
+    done: Annotated[
+        str, typer.Option(help="Only note a backup that your own tool has made, in these words.")
+    ] = "",
+    config: ConfigFile = None,
+    data: Data = None,
+) -> None:
+    """Copy SQLite while the gateway runs; for PostgreSQL note what pg_dump or the like has made."""
+    from kodgate.cli import database as command
+
+    settings = _settings(config, data=data)
+    exits.run(lambda: command.backup(settings, target=target, done=done))
+
+
 @db_app.command("migrate")
 def db_migrate(
     source: Annotated[str, typer.Option("--from", help="sqlite:///path or postgresql://...")],

@@ -193,7 +193,8 @@ class ConsoleStore:
     async def lanes(self, *, now: int) -> list[Lane]:
         query = (
             "select channel, count(*), sum(case when lease_until > ? then 1 else 0 end),"
-            " sum(case when task = 'send' and due_at <= ? then 1 else 0 end),"
+            " sum(case when task = 'send' and due_at <= ?"
+            " and coalesce(handover_at, ends_at) > ? then 1 else 0 end),"
             " sum(case when task = 'send' and due_at > ? and coalesce(lease_until, 0) <= ?"
             " then 1 else 0 end), min(created_at)"
             " from message where decide_at is not null group by channel order by channel"
@@ -207,7 +208,7 @@ class ConsoleStore:
                 later=int(row[4]),
                 oldest_at=row[5],
             )
-            for row in await self._tables.fetch(query, now, now, now, now)
+            for row in await self._tables.fetch(query, now, now, now, now, now)
         ]
 
     async def dead_letters(self, *, since: int, until: int, limit: int) -> list[Letter]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Sequence
@@ -15,6 +16,10 @@ from kodgate.core.tariffs import Tariff
 from kodgate.engine.clock import DRIFT_MAX_S, Clock
 
 DISK_FREE_MIN = 1024**3
+BACKUP_KEY = "backup"
+"""Of the small value that says when a backup was last made: {"at": wall clock in ms, "to": text}"""
+BACKUP_AGE_MAX_S = 26 * 3600
+"""A daily backup may be two hours late."""
 
 
 class Grade(StrEnum):
@@ -52,6 +57,20 @@ def ledger(problems: Sequence[str]) -> Finding:
     if problems:
         return Finding(Grade.FAIL, "ledger", problems[0], "stop the gateway and report this")
     return Finding(Grade.OK, "ledger", "every sum agrees")
+
+
+def backup(mark: str | None, wall_s: float) -> Finding:
+    """`mark`: what `kodgate db backup` left (BACKUP_KEY)."""
+    if mark is None:
+        return Finding(
+            Grade.WARN, "backup", "none on record", "kodgate db backup FILE, daily; keys apart"
+        )
+    told = json.loads(mark)
+    age_s = max(0.0, wall_s - told["at"] / 1000)
+    found = f"{age_s / 3600:.1f} h old: {told['to']}"
+    if age_s > BACKUP_AGE_MAX_S:
+        return Finding(Grade.WARN, "backup", found, "see why the daily backup did not run")
+    return Finding(Grade.OK, "backup", found)
 
 
 def drift(clock: Clock) -> Finding:

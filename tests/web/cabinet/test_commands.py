@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from kodgate.cli.opening import Opened, with_store
 from kodgate.config import Config, load
 from kodgate.store.cabinet import CabinetStore, User
 from kodgate.store.tables import tables
+from kodgate.web import findings
 from kodgate.web.cabinet.passwords import Passwords
+from kodgate.web.findings import Grade
 
 GIVEN = "correct horse battery"
 Run = Callable[..., Result]
@@ -129,6 +132,31 @@ def test_a_lost_second_factor_is_switched_off_on_record(run: Run, config: Config
         return [each.action for each in await CabinetStore(tables(opened.store)).audits(None)]
 
     assert "totp_off" in with_store(config, audits)
+
+
+def test_a_backup_is_copied_and_noted(run: Run, config: Config, tmp_path: Path) -> None:
+    assert run("db", "backup", str(tmp_path / "copy.db")).exit_code == 0
+    assert (tmp_path / "copy.db").exists()
+    found = findings.backup(_value(config, findings.BACKUP_KEY), time.time())
+    assert (found.grade, "0.0 h old" in found.found) == (Grade.OK, True)
+
+
+def test_a_backup_of_an_own_tool_is_noted_in_its_words(run: Run, config: Config) -> None:
+    assert run("db", "backup", "--done", "pg_dump to north").exit_code == 0
+    mark = _value(config, findings.BACKUP_KEY)
+    late = findings.backup(mark, time.time() + findings.BACKUP_AGE_MAX_S + 1)
+    assert (late.grade, late.found) == (Grade.WARN, "26.0 h old: pg_dump to north")
+
+
+@pytest.mark.parametrize("words", [(), ("copy.db", "--done", "words")])
+def test_a_backup_is_either_made_or_noted(run: Run, config: Config, words: tuple[str, ...]) -> None:
+    assert run("db", "backup", *words).exit_code == USAGE
+    assert _value(config, findings.BACKUP_KEY) is None
+    assert findings.backup(None, 0).grade is Grade.WARN
+
+
+def _value(config: Config, key: str) -> str | None:
+    return with_store(config, lambda opened: opened.store.get(key))
 
 
 def test_the_list_names_everybody(run: Run) -> None:

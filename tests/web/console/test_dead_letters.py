@@ -74,6 +74,8 @@ async def test_a_stuck_message_is_shown_without_its_code_and_phone(asleep: Offic
     text = await olga.see("queue")
     assert f"{sent.packet_id} alice" in text
     assert "Снять с возвратом" in text
+    assert "1 0 0 0" in text, "too late to be sent"
+    assert "застряло" in text
     assert "Застряли сообщения, срок которых прошёл: 1" in await olga.see()
     assert "79120000001" not in text
 
@@ -175,7 +177,7 @@ async def test_a_retry_of_all_brings_waiting_attempts_forward(asleep: Office, ol
     delivery = house.engine._views.delivery(claim.row, claim.message, house.alice.settings)
     await house.store.record([house.telegram.said(delivery, retry_at=now + 20_000)])
     text = await olga.see("queue")
-    assert "Telegram ✓ в работе 1 0 0 1" in text
+    assert "Telegram ✕ нет узла 1 0 0 1" in text
     assert "Повторить всё, что ждёт, сейчас" in text
     assert "Повтор назначен на сейчас." in await olga.do("queue/retry")
     (message,) = await house.messages(sent)

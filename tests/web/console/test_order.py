@@ -25,7 +25,7 @@ async def test_the_queue_shows_the_oldest_first_and_never_a_whole_phone(
     second = await open_office.house.send("79120000002")
     text = await olga.see("queue")
     assert text.index(str(first.packet_id)) < text.index(str(second.packet_id))
-    assert "Telegram ✓ в работе 2 2 0 0" in text
+    assert "Telegram ✕ нет узла 2 2 0 0" in text
     assert "79120000001" not in text
     assert "пора отправить" in text
 

@@ -18,6 +18,7 @@ from kodgate.web.cabinet.console.desk import (
     period,
     record,
 )
+from kodgate.web.cabinet.console.now import node_views
 from kodgate.web.cabinet.site import number_of
 from kodgate.web.cabinet.visit import Visit
 
@@ -38,8 +39,10 @@ async def show(visit: Visit) -> Response:
         "console/queue.html",
         now=now,
         lanes=await readings.lanes(now=now),
+        carried={name for node in await node_views(visit) if node.alive for name in node.sends},
         drained=await drains.drained(visit.site.engine.store),
         stuck=stuck[:SHOWN_MAX],
+        stuck_ids={one.id for one in stuck},
         more_stuck=len(stuck) > SHOWN_MAX,
         letters=letters[:SHOWN_MAX],
         more_letters=len(letters) > SHOWN_MAX,

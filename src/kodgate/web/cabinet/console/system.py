@@ -21,6 +21,7 @@ TONES = {Grade.OK: "good", Grade.WARN: "wait", Grade.FAIL: "bad"}
 GRADES = {Grade.OK: N_("в порядке"), Grade.WARN: N_("обратите внимание"), Grade.FAIL: N_("плохо")}
 WHATS = {
     "disk": N_("Диск"),
+    "backup": N_("Резервная копия"),
     "ledger": N_("Книга"),
     "clock": N_("Часы"),
     "accounts": N_("Счета"),
@@ -64,6 +65,7 @@ async def examine(site: Console, revision: str) -> list[Finding]:
     found = [
         _database(revision),
         await asyncio.to_thread(findings.disk, site.facts.data),
+        findings.backup(await store.get(findings.BACKUP_KEY), site.wall_ms() / 1000),
         await _ledger(site),
         findings.drift(site.engine.clock),
         *findings.business(await store.accounts(), await store.tariffs(), now),
