@@ -64,7 +64,7 @@ def test_the_console_is_accessible_and_fits(
 ):
     found, olga = [], open_console
     olga.look(theme=theme, language=language, width=width)
-    for path in (*SHOWN, "accounts/1", "tariffs/default", "accounts?q=nobody"):
+    for path in (*SHOWN, "accounts/1", "tariffs/default", "routes/sandbox", "accounts?q=nobody"):
         olga.go(path)
         if olga.overflow() > 0:
             found.append(f"{path}: {olga.overflow()} px too wide")
@@ -102,6 +102,36 @@ def test_a_tariff_is_compared_before_it_is_saved(open_console: Operator):
     olga.press("Сохранить тариф")
     assert "Тариф сохранён" in olga.text()
     assert "spring" in olga.text("table")
+
+
+def test_a_route_is_added_tried_and_serves_a_zone(running: Gateway, open_console: Operator):
+    olga, page = open_console, open_console.page
+    olga.go("routes")
+    page.get_by_role("link", name="Добавить маршрут").click()
+    page.fill("#name", "north")
+    page.fill("#host", "127.0.0.1")
+    page.fill("#port", str(running.smsc))
+    page.fill("#system_id", "sandbox")
+    page.fill("#password", "wrong")
+    page.uncheck("#enabled")
+    olga.press("Сохранить маршрут")
+    assert "Маршрут сохранён" in olga.text()
+    olga.press("Проверить связь")
+    assert "Неверный пароль" in olga.text("#tried")
+    page.fill("#password", "sandbox")
+    olga.press("Сохранить маршрут")
+    olga.press("Проверить связь")
+    assert "SMSC принял вход" in olga.text("#tried")
+    assert page.input_value("#password") == ""
+    olga.go("routes")
+    page.select_option("#place1", "north")
+    page.select_option("#place2", "sandbox")
+    olga.press("Назначить")
+    assert "north → sandbox" in olga.text("#zones")
+    olga.go("routes/north")
+    page.fill("#sure", "north")
+    olga.press("Удалить маршрут")
+    assert "north" not in olga.text("#routes")
 
 
 def test_the_first_page_renews_itself_without_a_reload(open_console: Operator):

@@ -14,6 +14,7 @@ from kodgate.web.cabinet.console import (
     proposing,
     providers,
     queue,
+    routes,
     system,
     tariffs,
 )
@@ -35,6 +36,7 @@ PAGES = (
     look("profile", profile),
     *now.PAGES,
     *channels.PAGES,
+    *routes.PAGES,
     *accounts.PAGES,
     *account.PAGES,
     *proposing.PAGES,

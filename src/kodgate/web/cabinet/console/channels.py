@@ -1,13 +1,9 @@
-"""Каналы: whether each takes messages and why not, its calls, its links and routes."""
+"""Каналы: whether each takes messages and why not, its calls and its links."""
 
 from __future__ import annotations
 
-import json
-
 from starlette.responses import Response
 
-from kodgate.channels import smpp
-from kodgate.channels.smpp.route import RouteProfile, load, save
 from kodgate.web import drains
 from kodgate.web.cabinet.console.desk import act, look, record
 from kodgate.web.cabinet.console.now import node_views
@@ -18,8 +14,6 @@ from kodgate.web.cabinet.visit import Visit
 async def show(visit: Visit) -> Response:
     views = channel_views(visit.site.engine)
     nodes = await node_views(visit)
-    profiles = await _profiles(visit)
-    at_work = {route.name for view in views for route in view.routes}
     return visit.page(
         "console/channels.html",
         channels=views,
@@ -27,27 +21,8 @@ async def show(visit: Visit) -> Response:
             view.name: [node.name for node in nodes if node.alive and view.name in node.sends]
             for view in views
         },
-        profiles=profiles,
         drained=await drains.drained(visit.site.engine.store),
-        waiting_start=[name for name in profiles if name not in at_work],
-        sms_here=any(view.name == smpp.NAME and view.here for view in views),
     )
-
-
-async def _profiles(visit: Visit) -> dict[str, list[tuple[str, str]]]:
-    """Route -> what of it differs from the defaults, its password hidden."""
-    routes = await visit.site.engine.store.routes()
-    saved = [load(route.profile) for route in routes if route.channel == smpp.NAME]
-    return {profile.name: _fields(profile) for profile in saved}
-
-
-def _fields(profile: RouteProfile) -> list[tuple[str, str]]:
-    values = json.loads(save(profile, masked=True))
-    return [
-        (name, value if isinstance(value, str) else json.dumps(value))
-        for name, value in values.items()
-        if name != "name"
-    ]
 
 
 async def drain(visit: Visit) -> Response:

@@ -20,7 +20,15 @@ from kodgate.web.cabinet.visit import Page, View, Visit
 from kodgate.web.cabinet.words import N_
 
 MENU: tuple[tuple[str, tuple[client_menu.Entry, ...]], ...] = (
-    ("", (("", N_("Сейчас")), ("channels", N_("Каналы")), ("queue", N_("Очередь")))),
+    (
+        "",
+        (
+            ("", N_("Сейчас")),
+            ("channels", N_("Каналы")),
+            ("routes", N_("Маршруты SMS")),
+            ("queue", N_("Очередь")),
+        ),
+    ),
     (
         N_("Деньги"),
         (
