@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -78,3 +79,35 @@ def test_another_database_can_have_every_table(name: str) -> None:
 )
 def test_rows_are_in_the_order_of_the_columns(table: object, columns: str) -> None:
     assert columns.split(", ") == [column.name for column in table.columns]  # type: ignore[attr-defined]
+
+
+def test_what_was_spent_before_there_was_a_limit_counts_for_its_day(tmp_path: Path) -> None:
+    """Of an account with 2.10 spent yesterday, 4.20 and 2.10 today and 2.10 given back today."""
+    engine = create_engine(f"sqlite:///{tmp_path}/old.db")
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    day, moves = 20_000, [(0, 21_000), (1, 42_000), (1, 21_000), (1, -21_000)]
+    with engine.begin() as db:
+        config.attributes["connection"] = db
+        command.upgrade(config, "0004")
+        db.execute(
+            text(
+                "insert into account (id, login, name, status, tariff, credit_limit,"
+                " credit_limit_max, balance, held, created_at, settings)"
+                " values (1, 'alice', '', 'active', 'default', 0, 0, 0, 0, 0, '{}')"
+            )
+        )
+        for later, spent in moves:
+            line = (
+                "insert into transfer (account_id, at, kind, debit, credit, amount, customer,"
+                " balance_after, attempt, document, comment)"
+                " values (1, :at, :kind, 'a', 'b', :amount, :customer, 0, 0, '', '')"
+            )
+            kind = "charge" if spent > 0 else "refund"
+            at = (day + later) * 86_400_000 + 5
+            values = {"at": at, "kind": kind, "amount": abs(spent), "customer": -spent}
+            db.execute(text(line), values)
+        command.upgrade(config, "head")
+        found = db.execute(text("select spent_on, spent from account")).one()
+    engine.dispose()
+    assert tuple(found) == (day + 1, 42_000)
