@@ -68,10 +68,10 @@ def fill(url: str, keyring: Keyring, *, account_id: int, plan: str, packets: int
             row = update(schema.sequence).where(schema.sequence.c.name == name)
             connection.execute(row.values(next=following))
 
-    _connected(url, all_rows)
+    connected(url, all_rows)
 
 
-def _connected(url: str, act: Callable[[Connection], None]) -> None:
+def connected(url: str, act: Callable[[Connection], object]) -> None:
     if is_postgres(url):
         asyncio.run(_on_postgres(url, act))
         return
@@ -81,7 +81,7 @@ def _connected(url: str, act: Callable[[Connection], None]) -> None:
     engine.dispose()
 
 
-async def _on_postgres(url: str, act: Callable[[Connection], None]) -> None:
+async def _on_postgres(url: str, act: Callable[[Connection], object]) -> None:
     engine = create_async_engine("postgresql+asyncpg://", async_creator=lambda: connect(url))
     async with engine.begin() as connection:
         await connection.run_sync(act)

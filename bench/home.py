@@ -17,6 +17,7 @@ from pathlib import Path
 from bench.gateway import SECRET, Gateway
 from bench.load import Plan, Result, run
 from bench.machine import children, cpu_s, resident_mib
+from bench.opening import Opening, send_all
 from kodgate.channels.smpp.route import RouteProfile, save
 from kodgate.core import ledger
 from kodgate.core.accounts import AccountSettings
@@ -27,7 +28,7 @@ MONEY = 10**13
 SMS_LOGIN = "sms"
 """An account whose codes go by SMS at once."""
 
-_SAMPLE = re.compile(r"^(\w+)\{([^}]*)\} ([0-9.e+]+)$", re.MULTILINE)
+_SAMPLE = re.compile(r"^(\w+)(?:\{([^}]*)\})? ([0-9.e+]+)$", re.MULTILINE)
 
 
 class Home:
@@ -61,8 +62,7 @@ class Home:
         store = open_store(self.url)
         await store.open()
         try:
-            master = bytes.fromhex((self.data / "master.key").read_text("ascii").strip())
-            digest = Keyring(self.data / "keys", master).secret_digest(SECRET)
+            digest = Keyring(self.data / "keys", self._master()).secret_digest(SECRET)
             self.logins = tuple(f"bench{number}" for number in range(accounts))
             plain = AccountSettings(sender="kodgate", template="Code: {code}")
             by_sms = replace(plain, telegram_allowed=False)
@@ -73,6 +73,23 @@ class Home:
             await store.save_route(_route(smsc_port))
         finally:
             await store.close()
+
+    def open(self, count: int) -> None:
+        """So many messages of the first account that Telegram has taken and nobody has read."""
+        asyncio.run(self._open(count))
+        send_all(self.url)
+
+    async def _open(self, count: int) -> None:
+        store = open_store(self.url)
+        await store.open()
+        try:
+            keyring = Keyring(self.data / "keys", self._master())
+            await Opening(login=self.logins[0], keyring=keyring, count=count).place(store)
+        finally:
+            await store.close()
+
+    def _master(self) -> bytes:
+        return bytes.fromhex((self.data / "master.key").read_text("ascii").strip())
 
 
 async def _create(store: Store, login: str, settings: AccountSettings, digest: bytes) -> None:

@@ -13,6 +13,9 @@ from bench.machine import cpu_s, slow_disk
 
 CALLERS = (1, 16, 64)
 EVENTS = "kodgate_message_events_total"
+LATE = "kodgate_deadline_late_seconds"
+OPEN_RATE = 500.0
+"""What arrives beside the open messages, a second."""
 DONE_S = 120.0
 SLOWER_MS = 2.0
 
@@ -41,6 +44,7 @@ class Effort:
     telegram_rate: float = 700.0
     sms: int = 20_000
     sms_rate: float = 2_500.0
+    open_s: float = 60.0
     open: int = 0
     """Messages that are open while accepts are measured; 0: the scene is left out."""
 
@@ -143,25 +147,37 @@ def telegram(home: Home, effort: Effort, folder: Path) -> Iterator[Row]:
 
 
 def backlog(home: Home, effort: Effort, folder: Path) -> Iterator[Row]:
-    """Accepts beside a million messages whose deadlines lie ahead."""
+    """Accepts beside a million messages whose deadlines lie ahead, polls and decisions going on."""
     if not effort.open:
         return
-    with home.running("http") as gateway:
-        result, _ = gateway.load(callers=64, seconds=effort.open / 2_000)
+    home.open(effort.open)
     began = time.perf_counter()
-    with home.running("http,deliver", KODGATE_TELEGRAM__CONCURRENCY="1") as gateway:
-        started = time.perf_counter() - began
-        row = _closed(gateway, effort, "accept beside open messages", 64)
-        note = f"{result.good:,} open; started in {started:.1f} s"
+    with home.running("http,deliver") as gateway:
+        gateway.load(callers=1, seconds=0.1)
+        started, resident = time.perf_counter() - began, gateway.resident_mib()
+        decided, polls = gateway.counted(f"{LATE}_count"), _polls(gateway)
+        cpu, began = gateway.cpu_s(), time.perf_counter()
+        result, _ = gateway.load(callers=128, seconds=effort.open_s, rate=OPEN_RATE)
+        seconds = time.perf_counter() - began
+        decided, polls = gateway.counted(f"{LATE}_count") - decided, _polls(gateway) - polls
+        in_time = gateway.counted(f"{LATE}_bucket", le="1.0")
+        every = gateway.counted(f"{LATE}_count")
         yield Row(
-            what=row.what,
-            load=row.load,
-            per_second=row.per_second,
-            p50=row.p50,
-            p99=row.p99,
-            cpu_us=row.cpu_us,
-            note=f"{note}; {gateway.resident_mib():.0f} MiB",
+            what=f"accept beside {effort.open:,} open messages",
+            load=f"{OPEN_RATE:,.0f}/s arrive",
+            per_second=result.per_second,
+            p50=result.p50,
+            p99=result.p99,
+            cpu_us=(gateway.cpu_s() - cpu) / max(1, result.good) * 1e6,
+            note=f"first accept {started:.1f} s after the start; {decided / seconds:,.0f} deadlines"
+            f" and {polls / seconds:,.0f} polls a second, {in_time / max(1, every):.2%} of the"
+            f" deadlines decided within 1 s; {_refusals(result)}"
+            f" {resident:.0f} MiB, {gateway.resident_mib():.0f} after {seconds:.0f} s",
         )
+
+
+def _polls(gateway: Running) -> float:
+    return gateway.counted("kodgate_upstream_requests_total", method="checkVerificationStatus")
 
 
 SCENES: dict[str, Scene] = {
