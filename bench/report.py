@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,10 +17,12 @@ COLUMNS = "| what | load | a second | of the floor | p50 ms | p99 ms | CPU us ea
 
 def head(machine: str, fsync_ms: float) -> str:
     today = datetime.now(UTC).date().isoformat()
-    return (
-        f"{today}; {machine}; a small fdatasync takes {fsync_ms:.2f} ms here.\n\n"
-        f"{COLUMNS}\n|---|---|---|---|---|---|---|---|"
-    )
+    return f"{today}; {machine}; a small fdatasync takes {fsync_ms:.2f} ms here."
+
+
+def title(name: str) -> str:
+    """What stands above the rows of one database."""
+    return f"\n### {name}\n\n{COLUMNS}\n|---|---|---|---|---|---|---|---|"
 
 
 def line(row: Row, rows: Sequence[Row]) -> str:
@@ -44,12 +46,15 @@ def _number(value: float | None, places: int) -> str:
     return "" if value is None else f"{value:,.{places}f}"
 
 
-def write(head: str, rows: Sequence[Row]) -> None:
+def write(head: str, tables: Mapping[str, Sequence[Row]]) -> None:
     """Raises ValueError where the page has lost its markers."""
     text = PAGE.read_text("utf-8")
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
         raise ValueError(f"{PAGE} has no {BEGIN} ... {END}")
-    table = "\n".join([head, *(line(row, rows) for row in rows)])
-    PAGE.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", "utf-8")
+    lines = [head]
+    for name, rows in tables.items():
+        lines += [title(name), *(line(row, rows) for row in rows)]
+    found = "\n".join(lines)
+    PAGE.write_text(f"{before}{BEGIN}\n{found}\n{END}{after}", "utf-8")

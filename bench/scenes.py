@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from bench.home import SMS_LOGIN, Home, Running
 from bench.load import Result
@@ -52,17 +51,17 @@ class Effort:
 QUICK = Effort(seconds=2.0, runs=1, telegram_s=8.0, telegram_rate=200.0, sms=3_000, sms_rate=600.0)
 FULL = Effort(open=1_000_000)
 
-Scene = Callable[[Home, Effort, Path], Iterator[Row]]
+Scene = Callable[[Home, Effort], Iterator[Row]]
 
 
-def floor(home: Home, effort: Effort, folder: Path) -> Iterator[Row]:
+def floor(home: Home, effort: Effort) -> Iterator[Row]:
     """The same server's answer without a database: what is left when nothing is stored."""
     with home.running("http") as gateway:
         for callers in CALLERS:
             yield _closed(gateway, effort, "floor: test=-1", callers, kind="floor")
 
 
-def accepts(home: Home, effort: Effort, folder: Path) -> Iterator[Row]:
+def accepts(home: Home, effort: Effort) -> Iterator[Row]:
     """Every accept durable and paid; this process does nothing else."""
     with home.running("http") as gateway:
         for callers in CALLERS:
@@ -75,9 +74,9 @@ def accepts(home: Home, effort: Effort, folder: Path) -> Iterator[Row]:
         yield _row("accept", many, result, cpu)
 
 
-def slow(home: Home, effort: Effort, folder: Path) -> Iterator[Row]:
+def slow(home: Home, effort: Effort) -> Iterator[Row]:
     """The same on a disk whose fsync takes 2 ms longer."""
-    environ = slow_disk(folder, SLOWER_MS)
+    environ = slow_disk(home.data.parent, SLOWER_MS)
     if environ is None:
         return
     with home.running("http", **environ) as gateway:
@@ -85,7 +84,7 @@ def slow(home: Home, effort: Effort, folder: Path) -> Iterator[Row]:
             yield _closed(gateway, effort, f"accept, fsync +{SLOWER_MS:g} ms", callers)
 
 
-def overload(home: Home, effort: Effort, folder: Path) -> Iterator[Row]:
+def overload(home: Home, effort: Effort) -> Iterator[Row]:
     """Ten times the callers of the peak."""
     with home.running("http", KODGATE_HTTP__CONNECTIONS_MAX="4096") as gateway:
         result, cpu = gateway.load(callers=640, seconds=max(effort.seconds, 5.0))
@@ -93,7 +92,7 @@ def overload(home: Home, effort: Effort, folder: Path) -> Iterator[Row]:
         yield _closed(gateway, effort, "after the overload", 64)
 
 
-def sms(home: Home, effort: Effort, folder: Path) -> Iterator[Row]:
+def sms(home: Home, effort: Effort) -> Iterator[Row]:
     """From the request to the SMSC and its receipt back."""
     with home.running("http,deliver,smpp") as gateway:
         before = gateway.counted(EVENTS, channel="sms", word="confirmed")
@@ -120,7 +119,7 @@ def sms(home: Home, effort: Effort, folder: Path) -> Iterator[Row]:
         )
 
 
-def telegram(home: Home, effort: Effort, folder: Path) -> Iterator[Row]:
+def telegram(home: Home, effort: Effort) -> Iterator[Row]:
     """Accepts while every code travels to the sandbox Telegram and its reports come back."""
     with home.running() as gateway:
         sandbox = gateway.sandbox
@@ -146,7 +145,7 @@ def telegram(home: Home, effort: Effort, folder: Path) -> Iterator[Row]:
         )
 
 
-def backlog(home: Home, effort: Effort, folder: Path) -> Iterator[Row]:
+def backlog(home: Home, effort: Effort) -> Iterator[Row]:
     """Accepts beside a million messages whose deadlines lie ahead, polls and decisions going on."""
     if not effort.open:
         return
@@ -192,13 +191,16 @@ SCENES: dict[str, Scene] = {
 
 
 def _closed(gateway: Running, effort: Effort, what: str, callers: int, **plan: object) -> Row:
-    """The median run of several, by its rate."""
+    """The median run of several, by its rate; the others in the notes."""
     runs = [
         gateway.load(callers=callers, seconds=effort.seconds, **plan) for _ in range(effort.runs)
     ]
-    result, cpu = sorted(runs, key=lambda one: one[0].per_second)[len(runs) // 2]
+    runs.sort(key=lambda one: one[0].per_second)
+    result, cpu = runs[len(runs) // 2]
+    least, most = runs[0][0].per_second, runs[-1][0].per_second
+    spread = f"{least:,.0f} to {most:,.0f}/s; " if len(runs) > 1 else ""
     load = f"{callers} caller{'s' * (callers > 1)}"
-    return _row(what, load, result, cpu, note=f"{gateway.resident_mib():.0f} MiB")
+    return _row(what, load, result, cpu, note=f"{spread}{gateway.resident_mib():.0f} MiB")
 
 
 def _row(what: str, load: str, result: Result, cpu: float, note: str = "") -> Row:
