@@ -26,7 +26,7 @@ from kodgate.core.types import (
     State,
     Task,
 )
-from kodgate.store import Discarded, Route, Store, Unavailable
+from kodgate.store import AlreadyBooked, Discarded, Route, Store, Unavailable
 from kodgate.store.proposals import NotBooked, Proposals
 from kodgate.store.pumping import Blocks
 from kodgate.store.tables import tables
@@ -213,6 +213,36 @@ async def test_top_ups_and_adjustments_are_listed_newest_first(store: Store) -> 
     assert (newest.comment, oldest.document, oldest.balance_after) == ("wrong", "N 1", 500)
     assert await store.ledger(alice.id, before_id=newest.id) == [oldest]
     assert await store.ledger(alice.id, limit=1) == [newest]
+    assert await store.verify() == []
+
+
+async def test_a_document_tops_an_account_up_once(store: Store) -> None:
+    alice, bob = await account(store, funds=0), await account(store, "bob", funds=0)
+
+    async def top_up(of: int, document: str) -> int:
+        transfer = ledger.top_up(of, 500)
+        return await store.post(of, transfer, at=NOW, document=document, comment="")
+
+    answers = await asyncio.gather(
+        *(top_up(alice.id, "N 1") for _ in range(5)), return_exceptions=True
+    )
+    assert sorted(map(str, answers)) == ["", "", "", "", "500"]
+    assert sum(isinstance(answer, AlreadyBooked) for answer in answers) == 4
+    assert await top_up(bob.id, "N 1") == 500 and await top_up(alice.id, "N 2") == 1_000
+    assert [await top_up(bob.id, "") for _ in range(2)] == [1_000, 1_500]
+    assert await store.verify() == []
+
+
+async def test_a_correction_is_made_once_a_form(store: Store) -> None:
+    alice = await account(store, funds=1_000)
+    less = ledger.adjustment(alice.id, -200)
+    for once, expected in (("a", 800), ("b", 600), ("", 400), ("", 200)):
+        assert (
+            await store.post(alice.id, less, at=NOW, document="N 1", comment="", once=once)
+            == expected
+        )
+    with pytest.raises(AlreadyBooked):
+        await store.post(alice.id, less, at=NOW, document="", comment="", once="a")
     assert await store.verify() == []
 
 

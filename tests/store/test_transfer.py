@@ -146,7 +146,6 @@ QUESTIONS: dict[str, Callable[[CabinetStore, ConsoleStore], Awaitable[Any]]] = {
     "house": lambda _, console: console.house(),
     "booked": lambda _, console: console.booked(**SPAN),
     "exposed": lambda _, console: console.exposed(**SPAN),
-    "document": lambda _, console: console.has_document(1, ""),
     "revision": lambda _, console: console.revision(),
 }
 

@@ -18,6 +18,7 @@ from kodgate.config import Config
 from kodgate.core import ledger, money
 from kodgate.core import settings as account_settings
 from kodgate.core.accounts import Account, AccountStatus
+from kodgate.store import AlreadyBooked
 
 _LOGIN = re.compile(r"[a-z0-9][a-z0-9._-]{1,63}")
 OVERLAP_MAX_HOURS = 24.0
@@ -106,13 +107,17 @@ def top_up(config: Config, *, login: str, amount: str, document: str, comment: s
     async def work(opened: Opened) -> int:
         account = await _account(opened, login)
         make = ledger.top_up if value > 0 else ledger.adjustment
-        return await opened.store.post(
-            account.id,
-            make(account.id, value),
-            at=opened.clock.now(),
-            document=document,
-            comment=comment,
-        )
+        try:
+            return await opened.store.post(
+                account.id,
+                make(account.id, value),
+                at=opened.clock.now(),
+                document=document,
+                comment=comment,
+            )
+        except AlreadyBooked:
+            text = f"{login} was topped up under document {document!r} before: nothing is booked"
+            raise Failed(text, REFUSED) from None
 
     typer.echo(f"balance of {login}: {_print(with_store(config, work))}")
     return 0

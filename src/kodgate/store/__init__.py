@@ -23,6 +23,10 @@ class Unavailable(Exception):
     """The database did not do it, and certainly stored nothing: answer 13."""
 
 
+class AlreadyBooked(Exception):
+    """This document, or this form, has moved the account's money before; nothing was stored."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PacketRow:
     """A packet with what is stored beside the rules' view of it."""
@@ -166,9 +170,18 @@ class Store(Protocol):
         """A new API secret; the older ones end at `others_expire_at` (None: they stay)."""
 
     async def post(
-        self, account_id: int, transfer: Transfer, *, at: int, document: str, comment: str
+        self,
+        account_id: int,
+        transfer: Transfer,
+        *,
+        at: int,
+        document: str,
+        comment: str,
+        once: str = "",
     ) -> int:
-        """A top-up or adjustment; returns the balance after it."""
+        """A top-up or adjustment; returns the balance after it. Raises AlreadyBooked for a second
+        top-up of an account under one document, and for a second call with the same `once`, from
+        whatever process; LookupError where there is no such account."""
 
     async def approve(self, proposal_id: int, *, by: str, wall: int, at: int) -> int:
         """Books a transfer that another operator proposed; the account. `wall`: the decision's

@@ -8,7 +8,7 @@ from typing import Any
 from kodgate.core.accounts import Account
 from kodgate.core.tariffs import Price, Tariff
 from kodgate.core.types import Transfer
-from kodgate.store import Route, rows, sql
+from kodgate.store import AlreadyBooked, Route, rows, sql
 from kodgate.store.placing import transfer_row
 from kodgate.store.program import Program, ask, change_all, many
 
@@ -55,13 +55,27 @@ def add_secret(
     yield from ask(sql.ADD_API_KEY, account_id, digest, at)
 
 
+def once_of(transfer: Transfer, document: str, once: str) -> str:
+    """The key under which a transfer is made once; empty: it may be made again."""
+    if transfer.kind == "topup" and document:
+        return f"document {document}"
+    return f"form {once}" if once else ""
+
+
+def take(account_id: int, once: str, at: int) -> Program[None]:
+    """Raises AlreadyBooked where the key was used before."""
+    if once and not (yield from ask(sql.BOOK_ONCE, account_id, once, at)):
+        raise AlreadyBooked
+
+
 def post(
-    account_id: int, transfer: Transfer, *, at: int, document: str, comment: str
+    account_id: int, transfer: Transfer, *, at: int, document: str, comment: str, once: str
 ) -> Program[int]:
-    """The balance after it. Raises LookupError where there is no such account."""
+    """The balance after it. Raises LookupError where there is no such account, AlreadyBooked."""
     funds = yield from ask(sql.FUNDS, [account_id])
     if not funds:
         raise LookupError("no such account")
+    yield from take(account_id, once, at)
     left = rows.funds_of(funds[0]).after(transfer, at)
     line = transfer_row(
         transfer,

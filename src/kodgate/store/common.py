@@ -102,10 +102,20 @@ class CommonStore:
         )
 
     async def post(
-        self, account_id: int, transfer: Transfer, *, at: int, document: str, comment: str
+        self,
+        account_id: int,
+        transfer: Transfer,
+        *,
+        at: int,
+        document: str,
+        comment: str,
+        once: str = "",
     ) -> int:
+        key = books.once_of(transfer, document, once)
         return await self._change(
-            lambda: books.post(account_id, transfer, at=at, document=document, comment=comment)
+            lambda: books.post(
+                account_id, transfer, at=at, document=document, comment=comment, once=key
+            )
         )
 
     async def approve(self, proposal_id: int, *, by: str, wall: int, at: int) -> int:

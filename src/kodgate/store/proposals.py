@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from kodgate.core import ledger
 from kodgate.core.money import MONEY_MAX
-from kodgate.store import accounts, rows, sql
-from kodgate.store.program import Program, ask, one
+from kodgate.store import AlreadyBooked, accounts, rows, sql
+from kodgate.store.program import Line, Program, ask
 from kodgate.store.tables import Tables
 
 _COLUMNS = "id, account_id, at, actor, kind, amount, document, comment"
@@ -52,13 +52,11 @@ class Proposals:
         amount: int,
         document: str,
         comment: str,
+        once: str = "",
     ) -> None:
-        statement = (
-            "insert into proposal (account_id, at, actor, kind, amount, document, comment, state,"
-            " decided_by) values (?, ?, ?, ?, ?, ?, ?, 'waiting', '')"
-        )
+        """Raises AlreadyBooked for a second form with the same `once`."""
         line = (account_id, at, actor, kind, amount, document, comment)
-        await self._tables.run([(statement, line)])
+        await self._tables.change(lambda: _propose(line, once and f"form {once}"))
 
     async def waiting(self, account_id: int | None = None) -> list[Proposal]:
         """Of one account, or of all; the oldest first."""
@@ -76,6 +74,15 @@ class Proposals:
         return _proposal(found[0]) if found else None
 
 
+def _propose(line: Line, once: str) -> Program[None]:
+    yield from accounts.take(line[0], once, line[1])
+    yield from ask(
+        "insert into proposal (account_id, at, actor, kind, amount, document, comment, state,"
+        " decided_by) values (?, ?, ?, ?, ?, ?, ?, 'waiting', '')",
+        *line,
+    )
+
+
 def approve(proposal_id: int, *, by: str, wall: int, at: int) -> Program[int]:
     """Books it; the account. `wall`: when it was approved, `at`: the transfer's business ms. Raises
     NotBooked."""
@@ -86,10 +93,14 @@ def approve(proposal_id: int, *, by: str, wall: int, at: int) -> Program[int]:
     funds = yield from ask(sql.FUNDS, [account_id])
     if abs(funds[0][1] + amount) > MONEY_MAX:
         raise NotBooked("bad_payment")
-    if kind == "topup" and (yield from one(sql.TOPPED_UP, account_id, document)):
-        raise NotBooked("same_document")
     transfer = _MAKE[kind](account_id, amount)
-    yield from accounts.post(account_id, transfer, at=at, document=document, comment=comment)
+    once = accounts.once_of(transfer, document, "")
+    try:
+        yield from accounts.post(
+            account_id, transfer, at=at, document=document, comment=comment, once=once
+        )
+    except AlreadyBooked as error:
+        raise NotBooked("same_document") from error
     return int(account_id)
 
 

@@ -294,6 +294,10 @@ DAY_ENDED_AFTER = (
     " where key_day = ? and final_at > ? group by account_id"
 )
 PRUNE_PARKED = "delete from parked where at < ?"
+BOOK_ONCE = (
+    "insert into posting (account_id, once, at) values (?, ?, ?)"
+    " on conflict do nothing returning account_id"
+)
 PRUNE_UNIQUE = "delete from unique_id where at < ?"
 
 # What differs on PostgreSQL: several nodes look for work at once, and the packet is what is locked

@@ -14,6 +14,7 @@ from kodgate.core.accounts import Account, AccountSettings, AccountStatus, Secre
 from kodgate.core.money import MONEY_MAX
 from kodgate.core.tariff_csv import printed
 from kodgate.core.types import Transfer
+from kodgate.store import AlreadyBooked
 from kodgate.web.cabinet import passwords, words
 from kodgate.web.cabinet.console import proposing
 from kodgate.web.cabinet.console.accounts import LOGIN, amount, tariff_names
@@ -232,13 +233,15 @@ async def top_up(visit: Visit, account: Account) -> Response:
     document, comment = _text(visit, "document"), _text(visit, "comment")
     if value is None or value <= 0 or not document or not _fits(account, value):
         return visit.go(place, note="bad_payment")
-    async with desk(visit).posting:
+    if ledger.needs_two(value, desk(visit).facts.alone_max):
         if await desk(visit).readings.has_document(account.id, document):
             return visit.go(place, note="same_document")
-        if ledger.needs_two(value, desk(visit).facts.alone_max):
-            return await proposing.propose(visit, account, "topup", value, document, comment)
-        transfer = ledger.top_up(account.id, value)
+        return await proposing.propose(visit, account, "topup", value, document, comment)
+    transfer = ledger.top_up(account.id, value)
+    try:
         await _post(visit, account, transfer, document=document, comment=comment)
+    except AlreadyBooked:
+        return visit.go(place, note="same_document")
     await record(visit, "topup", f"{printed(value)}, {document}", account)
     return visit.go(place, note="posted")
 
@@ -249,12 +252,18 @@ async def adjust(visit: Visit, account: Account) -> Response:
     document, comment = _text(visit, "document"), _text(visit, "comment")
     if not value or not comment or not _fits(account, value):
         return visit.go(place, note="bad_adjustment")
-    if not desk(visit).use(visit.form.get("once", "")):
+    once = visit.form.get("once", "")[:TEXT_MAX]
+    if not once:
         return visit.go(place, note="same_form")
-    if ledger.needs_two(value, desk(visit).facts.alone_max):
-        return await proposing.propose(visit, account, "adjustment", value, document, comment)
     transfer = ledger.adjustment(account.id, value)
-    await _post(visit, account, transfer, document=document, comment=comment)
+    try:
+        if ledger.needs_two(value, desk(visit).facts.alone_max):
+            return await proposing.propose(
+                visit, account, "adjustment", value, document, comment, once=once
+            )
+        await _post(visit, account, transfer, document=document, comment=comment, once=once)
+    except AlreadyBooked:
+        return visit.go(place, note="same_form")
     await record(visit, "adjustment", f"{printed(value)}, {comment}", account)
     return visit.go(place, note="posted")
 
@@ -265,11 +274,18 @@ def _fits(account: Account, value: int) -> bool:
 
 
 async def _post(
-    visit: Visit, account: Account, transfer: Transfer, *, document: str, comment: str
+    visit: Visit,
+    account: Account,
+    transfer: Transfer,
+    *,
+    document: str,
+    comment: str,
+    once: str = "",
 ) -> None:
+    """Raises AlreadyBooked."""
     now = visit.site.engine.clock.now()
     await visit.site.engine.store.post(
-        account.id, transfer, at=now, document=document, comment=comment
+        account.id, transfer, at=now, document=document, comment=comment, once=once
     )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,8 +38,6 @@ MENU: tuple[tuple[str, tuple[client_menu.Entry, ...]], ...] = (
     ),
     (N_("Порядок"), (("audit", N_("Журнал действий")), ("system", N_("Система")))),
 )
-
-USED_MAX = 10_000
 
 PATIENCE_S = 60.0
 """Real time. A deadline is decided some seconds after it came: what is open a minute later does not
@@ -88,18 +84,6 @@ class Console(Site):
         self.readings = ConsoleStore(tables(beside.engine.store))
         self.proposals = Proposals(tables(beside.engine.store))
         self.facts = facts
-        self.posting = asyncio.Lock()
-        """One hand-made transfer after the other, so that no document is booked twice."""
-        self._used: OrderedDict[str, None] = OrderedDict()
-
-    def use(self, once: str) -> bool:
-        """Whether a form's `once` comes for the first time: a double click does nothing twice."""
-        if not once or once in self._used:
-            return False
-        self._used[once] = None
-        while len(self._used) > USED_MAX:
-            self._used.popitem(last=False)
-        return True
 
     def menu(self, visit: Visit | None) -> list[tuple[str, list[client_menu.Entry]]]:
         if visit is None or Right.OPERATE not in visit.rights:

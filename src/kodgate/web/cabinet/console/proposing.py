@@ -13,9 +13,17 @@ from kodgate.web.cabinet.visit import Visit
 
 
 async def propose(
-    visit: Visit, account: Account, kind: str, amount: int, document: str, comment: str
+    visit: Visit,
+    account: Account,
+    kind: str,
+    amount: int,
+    document: str,
+    comment: str,
+    *,
+    once: str = "",
 ) -> Response:
-    """In place of the booking. The same document waits once."""
+    """In place of the booking. The same document waits once. Raises AlreadyBooked for a form that
+    is sent twice."""
     place, found = f"accounts/{account.id}", desk(visit).proposals
     same = [one for one in await found.waiting(account.id) if document and one.document == document]
     if same:
@@ -28,6 +36,7 @@ async def propose(
         amount=amount,
         document=document,
         comment=comment,
+        once=once,
     )
     detail = ", ".join(word for word in (kind, printed(amount), document, comment) if word)
     await record(visit, "payment_proposed", detail, account)
