@@ -98,6 +98,31 @@ class _Tallies:
         self._rows.drop(key)
 
 
+class RightPasswords:
+    """Which password was right for whom: a keyed digest of each, in this process alone."""
+
+    def __init__(self, rows_max: int, *, key: bytes | None = None) -> None:
+        self._key = key or os.urandom(32)
+        self._rows: _Table[bytes] = _Table(rows_max)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __contains__(self, whose: object) -> bool:
+        return self._rows.get(whose) is not None
+
+    def put(self, whose: object, password: str) -> None:
+        self._rows.put(whose, self._print(password))
+
+    def fits(self, whose: object, password: str) -> bool:
+        kept = self._rows.get(whose)
+        return kept is not None and hmac.compare_digest(kept, self._print(password))
+
+    def _print(self, password: str) -> bytes:
+        secret = password.encode("utf-8", "surrogatepass")
+        return hashlib.blake2b(secret, digest_size=16, key=self._key).digest()
+
+
 class Throttle:
     """Slows down guessing without letting strangers lock an account (S-14..S-16).
 
@@ -108,11 +133,10 @@ class Throttle:
 
     def __init__(self, limits: ThrottleLimits | None = None, *, key: bytes | None = None) -> None:
         self._limits = limits or ThrottleLimits()
-        self._key = key or os.urandom(32)
         self._pairs = _Tallies(free=self._limits.pair_free, limits=self._limits)
         self._sources = _Tallies(free=self._limits.source_free, limits=self._limits)
         self._accounts: _Table[_Tally] = _Table(self._limits.table_max)
-        self._good: _Table[bytes] = _Table(self._limits.table_max)
+        self._good = RightPasswords(self._limits.table_max, key=key)
 
     @property
     def rows(self) -> int:
@@ -123,10 +147,9 @@ class Throttle:
         """Whether these credentials may be judged. `now`: monotonic seconds."""
         source = prefix(ip)
         pair = (login[:LOGIN_MAX], source)
-        good = self._good.get(pair)
-        if good is not None:
-            if hmac.compare_digest(good, self._print(password)):
-                return True
+        if self._good.fits(pair, password):
+            return True
+        if pair in self._good:
             return not self._pairs.is_silenced(pair, now)
         return not (
             self._pairs.is_silenced(pair, now)
@@ -139,7 +162,7 @@ class Throttle:
         source = prefix(ip)
         pair = (login[:LOGIN_MAX], source)
         self._pairs.failed(pair, now)
-        if self._good.get(pair) is None:
+        if pair not in self._good:
             self._sources.failed(source, now)
             self._count_stranger(pair[0], now)
 
@@ -147,11 +170,7 @@ class Throttle:
         """The credentials were judged and right: this prefix is known from now on."""
         pair = (login[:LOGIN_MAX], prefix(ip))
         self._pairs.succeeded(pair)
-        self._good.put(pair, self._print(password))
-
-    def _print(self, password: str) -> bytes:
-        secret = password.encode("utf-8", "surrogatepass")
-        return hashlib.blake2b(secret, digest_size=16, key=self._key).digest()
+        self._good.put(pair, password)
 
     def _is_besieged(self, login: str, now: float) -> bool:
         row = self._accounts.get(login)

@@ -25,17 +25,18 @@ from kodgate.store.cabinet import CabinetStore
 from kodgate.store.keyring import Keyring
 from kodgate.store.sums import Sums
 from kodgate.store.tables import tables
+from kodgate.store.tries import TryStore
 from kodgate.web import heads
 from kodgate.web.addresses import Networks
 from kodgate.web.asgi import Receive, Scope, Send, hostname
 from kodgate.web.cabinet import menu, sessions, texts, words
 from kodgate.web.cabinet.assets import Assets
+from kodgate.web.cabinet.door import Door
 from kodgate.web.cabinet.passwords import Passwords
 from kodgate.web.cabinet.sessions import Sessions
 from kodgate.web.cabinet.texts import Writer
 from kodgate.web.cabinet.visit import NOTE_COOKIE, Guest, GuestView, Page, Visit
 from kodgate.web.journal import Journal
-from kodgate.web.limits import Throttle
 
 log = structlog.get_logger("kodgate.web")
 
@@ -99,7 +100,7 @@ class Site:
         self.sums = Sums(tables(engine.store))
         self.sessions = Sessions(self.cabinet, self.wall_ms)
         self.passwords = Passwords()
-        self.throttle = Throttle()
+        self.door = Door(TryStore(tables(engine.store)), self.wall_ms)
         self.assets = Assets()
         self.streams = 0
         """Live stories that are being followed now."""
@@ -235,15 +236,14 @@ class Site:
 
     async def password_fits(self, guest: Guest, login: str, password: str) -> bool:
         """Throttled by login and address, without locking the owner out (S-14..S-16)."""
-        now = time.monotonic()
-        if not self.throttle.hears(login, password, ip=guest.ip, now=now):
+        if not await self.door.hears(login, password, ip=guest.ip):
             return False
         user = await self.cabinet.user(login)
         kept = None if user is None or user.disabled else user.password
         if await self.passwords.fits(kept, password):
-            self.throttle.succeeded(login, password, ip=guest.ip)
+            await self.door.succeeded(login, password, ip=guest.ip)
             return True
-        self.throttle.failed(login, ip=guest.ip, now=now)
+        await self.door.failed(login, ip=guest.ip)
         return False
 
     # Answers

@@ -68,7 +68,7 @@ class Facts:
 
 
 class Console(Site):
-    """Shares engine, sessions and password throttle with the cabinet beside it."""
+    """Shares engine, sessions and the door with the cabinet beside it."""
 
     def __init__(self, prefix: str, pages: Iterable[Page], *, beside: Site, facts: Facts) -> None:
         super().__init__(
@@ -79,7 +79,7 @@ class Console(Site):
             journal=beside.journal,
             settings=beside.settings,
         )
-        self.throttle, self.passwords = beside.throttle, beside.passwords
+        self.door, self.passwords = beside.door, beside.passwords
         self.cabinet_prefix = beside.prefix
         self.readings = ConsoleStore(tables(beside.engine.store))
         self.proposals = Proposals(tables(beside.engine.store))

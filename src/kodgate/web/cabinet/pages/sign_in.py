@@ -21,7 +21,7 @@ from kodgate.web.cabinet.visit import Guest, Page, Visit
 
 LOGIN_MAX = 64
 SECOND_TRIES = "second factor"
-"""The throttle's name for the second step, so that codes cannot be tried out (S-111)."""
+"""The door's name for the second step, so that codes cannot be tried out (S-111)."""
 
 
 async def show(guest: Guest) -> Response:
@@ -106,15 +106,15 @@ def _waits(guest: Guest) -> bool:
 async def _second_fits(visit: Visit, typed: str) -> str | None:
     """`totp` or `recovery`; None: wrong, used, or tried too often."""
     site, user = visit.site, visit.user
-    name, now = f"{SECOND_TRIES} {user.id}", time.monotonic()
-    if not site.throttle.hears(name, typed, ip=visit.ip, now=now):
+    name = f"{SECOND_TRIES} {user.id}"
+    if not await site.door.hears(name, typed, ip=visit.ip):
         return None
     if await is_right_totp(visit, typed):
         return "totp"
     digest = factors.recovery_digest(typed)
     if await site.cabinet.use_recovery_code(user.id, digest, at=site.wall_ms()):
         return "recovery"
-    site.throttle.failed(name, ip=visit.ip, now=now)
+    await site.door.failed(name, ip=visit.ip)
     return None
 
 
