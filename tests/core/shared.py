@@ -41,12 +41,14 @@ def actions(core: Core, *, confirms: bool = True) -> Iterator[Action]:
 
 
 def deadlines(packets: Cores, number: int) -> Iterator[int]:
-    """The packet after so much time that its open message is decided, with and without a look."""
+    """The packet after so much time that its open message is decided, with and without a look, or
+    that an operator discards it."""
     newest = packets[number].messages[-1]
     while newest.decide_at is not None and newest.decide_at > NOW:
         number, _ = packets.act(number, "tick")
         newest = packets[number].messages[-1]
     yield packets.act(number, "see", newest.num, "deadline")[0]
+    yield packets.act(number, "discard")[0]
     if newest.channel == "telegram":
         yield packets.act(number, "see", newest.num, "deadline:1")[0]
 
