@@ -26,6 +26,7 @@ class Pace:
 
     def set(self, tps: float) -> None:
         """Another speed from the next turn on; 0: no limit."""
+        self.tps = tps
         self._step_s = 1 / tps if tps else 0.0
 
     async def turn(self) -> None:
