@@ -95,6 +95,7 @@ class Meters:
         )
 
         self._children: dict[tuple[str, str | int], Counter] = {}
+        self._calls: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
 
     def sent(self, dialect: str, error: int) -> None:
         """One send request: 0, or the error table's number."""
@@ -116,5 +117,11 @@ class Meters:
 
     def call(self, channel: str, method: str, status: str, seconds: float) -> None:
         """One call to a provider."""
-        self.upstream.labels(channel, method, status).inc()
-        self.upstream_seconds.labels(channel, method).observe(seconds)
+        key = (channel, method, status)
+        children = self._calls.get(key)
+        if children is None:
+            timed = self.upstream_seconds.labels(channel, method)
+            children = self._calls[key] = (self.upstream.labels(*key), timed)
+        counted, timed = children
+        counted.inc()
+        timed.observe(seconds)

@@ -153,7 +153,7 @@ _PAYLOAD = re.compile(rf"k:({_INSTANCE}):([1-9][0-9]{{0,17}}):([0-9]{{1,9}})")
 def build(parameters: dict[str, str | int]) -> bytes:
     """A request's JSON body; empty parameters are left out."""
     given = {name: value for name, value in parameters.items() if value != ""}
-    return json.dumps(given, separators=(",", ":")).encode()
+    return _encode(given).encode()
 
 
 def read_answer(status: int, body: bytes, retry_after: str = "") -> Answer:
@@ -215,12 +215,7 @@ def _object(body: bytes) -> dict[str, Any]:
     if len(body) > BODY_BYTES_MAX:
         raise ValueError("too long")
     try:
-        value = json.loads(
-            body.decode(),
-            parse_float=_decimal,
-            parse_constant=_no_constant,
-            object_pairs_hook=_no_duplicates,
-        )
+        value = _decode(body.decode())
     except RecursionError:
         raise ValueError("too deep") from None
     except ValueError:
@@ -247,6 +242,13 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise ValueError("a key twice")
     return found
+
+
+# Made once: for every call json.dumps and json.loads would make them anew
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+_decode = json.JSONDecoder(
+    parse_float=_decimal, parse_constant=_no_constant, object_pairs_hook=_no_duplicates
+).decode
 
 
 def _status(result: Any) -> Status:
@@ -312,7 +314,7 @@ def _word(result: dict[str, Any], name: str) -> str | None:
 def sign(token: str, timestamp: str, body: bytes) -> str:
     """The signature of a report: the key is the raw SHA-256 of the token, not its hex."""
     key = hashlib.sha256(token.encode()).digest()
-    return hmac.new(key, timestamp.encode() + b"\n" + body, hashlib.sha256).hexdigest()
+    return hmac.digest(key, timestamp.encode() + b"\n" + body, "sha256").hex()
 
 
 def is_signed(token: str, *, timestamp: str, signature: str, body: bytes) -> bool:
