@@ -81,7 +81,8 @@ def reset(tx: Tx, credit: int) -> None:
     """A fresh sandbox: no messages, scripts or faults, full credit. Ids go on."""
     for table in FORGOTTEN:
         tx.run(f"DELETE FROM {table}")  # noqa: S608 -- names of our own
-    tx.run("DELETE FROM facts WHERE name IN ('reports', 'smsc')")
+    tx.settle("reports", None)
+    tx.settle("smsc", None)
     tx.settle("credit", credit)
     tx.wake("log")
 

@@ -19,7 +19,6 @@ from kodgate.sandbox.outcomes import (
     money,
     reach,
     reports_mode,
-    row_of,
     schedule,
     script_of,
     status_of,
@@ -84,6 +83,9 @@ class Reply:
     """Answer this instead."""
 
 
+Asked = sqlite3.Row | None
+"""The request that a call names; None: it names none, or none that is known."""
+
 INSTEAD = frozenset({"lost_before", "status", "garbage", "truncated", "empty", "error", "flood"})
 """Faults that come before any processing; `lost_after` and `slow` come after it."""
 
@@ -93,7 +95,8 @@ def answer(tx: Tx, call: Call) -> Reply:
     method = METHODS.get(call.method)
     if method is None:
         return Reply(error="UNKNOWN_METHOD")
-    phone, script = _whose(tx, call)
+    row = _find(tx, call.params.get("request_id", ""))
+    phone, script = _whose(tx, call, row)
     fault = scripts.take(tx, "telegram", call.method, phone)
     reply = Reply(fault=fault, delay_s=0.0 if script is None else script.answer_s)
     if fault is not None and fault.kind in INSTEAD:
@@ -101,7 +104,7 @@ def answer(tx: Tx, call: Call) -> Reply:
         tx.log(call.now, "fault", phone, method=call.method, fault=fault.kind)
         return reply
     try:
-        reply.result = method(tx, call, reply)
+        reply.result = method(tx, call, reply, row)
     except Declined as declined:
         reply.error = declined.error
         tx.log(call.now, "declined", phone, method=call.method, error=declined.error)
@@ -121,12 +124,11 @@ def _instead(reply: Reply, fault: scripts.Fault) -> None:
         reply.fault, reply.error = None, f"FLOOD_WAIT_{int(float(fault.arg or 1))}"
 
 
-def _whose(tx: Tx, call: Call) -> tuple[str, phones.Telegram | None]:
+def _whose(tx: Tx, call: Call, row: Asked) -> tuple[str, phones.Telegram | None]:
     """The phone that a call is about, as far as it can be told, and its script."""
-    found = _PHONE.fullmatch(call.params.get("phone_number", ""))
-    row = _find(tx, call.params.get("request_id", ""))
     if row is not None:
         return row["phone"], script_of(row)
+    found = _PHONE.fullmatch(call.params.get("phone_number", ""))
     if found is None:
         return "", None
     return found[1], scripts.telegram(tx, found[1])
@@ -135,25 +137,24 @@ def _whose(tx: Tx, call: Call) -> tuple[str, phones.Telegram | None]:
 # --- the four methods ---------------------------------------------------------------------------
 
 
-def check(tx: Tx, call: Call, reply: Reply) -> dict[str, Any]:
+def check(tx: Tx, call: Call, reply: Reply, known: Asked) -> dict[str, Any]:
     """checkSendAbility: a positive answer takes one message's price at once."""
     row = _ask(tx, call, _phone(call))
     balance = 0 if row["cost"] == 0 else tx.fact("credit")
     return status_of(row, balance=balance)
 
 
-def send(tx: Tx, call: Call, reply: Reply) -> dict[str, Any]:
+def send(tx: Tx, call: Call, reply: Reply, known: Asked) -> dict[str, Any]:
     """sendVerificationMessage: at most once for a request id; free with one."""
     phone = _phone(call)
     message = _message(call)
     asked = "request_id" in call.params
-    row = _asked(tx, call, phone) if asked else _ask(tx, call, phone)
-    tx.run(
+    row = _asked(call, known, phone) if asked else _ask(tx, call, phone)
+    row = tx.row(
         "UPDATE requests SET sent = ?, ttl = ?, code = ?, payload = ?, callback_url = ?,"
-        " status = 'sent', status_at = ? WHERE id = ?",
+        " status = 'sent', status_at = ? WHERE id = ? RETURNING *",
         call.now, *message, call.now, row["id"],
     )  # fmt: skip
-    row = row_of(tx, row["id"])
     tx.log(call.now, "send", phone, request_id=str(row["id"]), code=row["code"], ttl=row["ttl"],
            payload=row["payload"])  # fmt: skip
     shown = status_of(row, balance=0)
@@ -166,9 +167,9 @@ def send(tx: Tx, call: Call, reply: Reply) -> dict[str, Any]:
     return shown
 
 
-def status(tx: Tx, call: Call, reply: Reply) -> dict[str, Any]:
+def status(tx: Tx, call: Call, reply: Reply, known: Asked) -> dict[str, Any]:
     """checkVerificationStatus: the state; with a code, judges it."""
-    row = _known(tx, call)
+    row = _known(call, known)
     code = call.params.get("code")
     if code is not None:
         if not _CODE.fullmatch(code):
@@ -177,15 +178,15 @@ def status(tx: Tx, call: Call, reply: Reply) -> dict[str, Any]:
     return status_of(row)
 
 
-def revoke(tx: Tx, call: Call, reply: Reply) -> bool:
+def revoke(tx: Tx, call: Call, reply: Reply, known: Asked) -> bool:
     """revokeVerificationMessage: says yes, moves nothing, closes the code's window (captured)."""
-    row = _known(tx, call)
+    row = _known(call, known)
     _verification(tx, row, "expired", call.now, row["entered"])
     tx.log(call.now, "revoke", row["phone"], request_id=str(row["id"]))
     return True
 
 
-Method = Callable[[Tx, Call, Reply], "dict[str, Any] | bool"]
+Method = Callable[[Tx, Call, Reply, Asked], "dict[str, Any] | bool"]
 METHODS: dict[str, Method] = {
     "checksendability": check,
     "sendverificationmessage": send,
@@ -269,14 +270,21 @@ def _ask(tx: Tx, call: Call, phone: str) -> sqlite3.Row:
         raise Declined("BALANCE_NOT_ENOUGH")
     scripts.used(tx, phone, "telegram")
     tx.settle("credit", credit - cost)
-    request_id = _fresh_id(tx)
-    tx.run(
-        "INSERT INTO requests (id, phone, script, cost, created, checked_real)"
-        " VALUES (?, ?, ?, ?, ?, ?)",
-        request_id, phone, phones.dump(script), cost, call.now, call.real,
-    )  # fmt: skip
-    tx.log(call.now, "fee", phone, request_id=str(request_id), cost=money(cost))
-    return row_of(tx, request_id)
+    row = _begun(tx, call, phone, phones.dump(script), cost)
+    tx.log(call.now, "fee", phone, request_id=str(row["id"]), cost=money(cost))
+    return row
+
+
+def _begun(tx: Tx, call: Call, phone: str, script: str, cost: int) -> sqlite3.Row:
+    """A request under a fresh id: 15 digits, as on the wire."""
+    while True:
+        row = tx.one(
+            "INSERT INTO requests (id, phone, script, cost, created, checked_real)"
+            " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING *",
+            10**14 + secrets.randbelow(9 * 10**14), phone, script, cost, call.now, call.real,
+        )  # fmt: skip
+        if row is not None:
+            return row
 
 
 def _flood(tx: Tx, call: Call, phone: str, wait_s: int) -> None:
@@ -311,8 +319,8 @@ def _loses(tx: Tx, call: Call, phone: str, asked: bool) -> bool:
     return not again
 
 
-def _asked(tx: Tx, call: Call, phone: str) -> sqlite3.Row:
-    row = _known(tx, call)
+def _asked(call: Call, known: Asked, phone: str) -> sqlite3.Row:
+    row = _known(call, known)
     if row["phone"] != phone:
         raise Declined("PHONE_NUMBER_MISMATCH")
     if row["sent"] is not None:
@@ -320,27 +328,18 @@ def _asked(tx: Tx, call: Call, phone: str) -> sqlite3.Row:
     return row
 
 
-def _known(tx: Tx, call: Call) -> sqlite3.Row:
+def _known(call: Call, known: Asked) -> sqlite3.Row:
     if "request_id" not in call.params:
         raise Declined("REQUEST_ID_REQUIRED")
-    row = _find(tx, call.params["request_id"])
-    if row is None:
+    if known is None:
         raise Declined("REQUEST_ID_INVALID")
-    return row
+    return known
 
 
 def _find(tx: Tx, request_id: str) -> sqlite3.Row | None:
     if not _ID.fullmatch(request_id):
         return None
     return tx.one("SELECT * FROM requests WHERE id = ?", int(request_id))
-
-
-def _fresh_id(tx: Tx) -> int:
-    """15 digits, as on the wire."""
-    while True:
-        number = 10**14 + secrets.randbelow(9 * 10**14)
-        if tx.one("SELECT 1 FROM requests WHERE id = ?", number) is None:
-            return number
 
 
 def _judge(tx: Tx, call: Call, row: sqlite3.Row, code: str) -> sqlite3.Row:
@@ -363,8 +362,8 @@ def _judge(tx: Tx, call: Call, row: sqlite3.Row, code: str) -> sqlite3.Row:
 def _verification(
     tx: Tx, row: sqlite3.Row, word: str, now: int, entered: str | None
 ) -> sqlite3.Row:
-    tx.run(
-        "UPDATE requests SET verification = ?, verification_at = ?, entered = ? WHERE id = ?",
+    return tx.row(
+        "UPDATE requests SET verification = ?, verification_at = ?, entered = ? WHERE id = ?"
+        " RETURNING *",
         word, now, entered, row["id"],
     )  # fmt: skip
-    return row_of(tx, row["id"])

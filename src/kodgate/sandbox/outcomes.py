@@ -7,7 +7,7 @@ import sqlite3
 from typing import Any
 
 from kodgate.sandbox import phones
-from kodgate.sandbox.state import Tx
+from kodgate.sandbox.state import Tx, text_of
 
 STEPS_MAX = 1_000
 """Outcomes that one decision applies."""
@@ -16,9 +16,7 @@ PROGRESS = {"sent": 0, "delivered": 1, "read": 2}
 
 
 def row_of(tx: Tx, request_id: int) -> sqlite3.Row:
-    row = tx.one("SELECT * FROM requests WHERE id = ?", request_id)
-    assert row is not None
-    return row
+    return tx.row("SELECT * FROM requests WHERE id = ?", request_id)
 
 
 def script_of(row: sqlite3.Row) -> phones.Telegram:
@@ -39,17 +37,18 @@ def schedule(tx: Tx, row: sqlite3.Row, script: phones.Telegram) -> None:
         plan.append((ends_s, "expired"))
         if script.late_s is not None:
             plan.append((ends_s + script.late_s, "delivered"))
-    for after_s, word in plan:
-        at = row["sent"] + round(after_s * 1000)
-        tx.run("INSERT INTO steps (request, at, status) VALUES (?, ?, ?)", row["id"], at, word)
+    tx.many(
+        "INSERT INTO steps (request, at, status) VALUES (?, ?, ?)",
+        [(row["id"], row["sent"] + round(after_s * 1000), word) for after_s, word in plan],
+    )
     tx.wake("steps")
 
 
 def advance(tx: Tx, now: int, real: int) -> int | None:
     """Applies the outcomes that are due; returns when the next one is (ms)."""
     due = tx.all("SELECT * FROM steps WHERE at <= ? ORDER BY at, id LIMIT ?", now, STEPS_MAX)
+    tx.many("DELETE FROM steps WHERE id = ?", [(step["id"],) for step in due])
     for step in due:
-        tx.run("DELETE FROM steps WHERE id = ?", step["id"])
         reach(tx, row_of(tx, step["request"]), step["status"], step["at"], real)
     row = tx.one("SELECT min(at) AS at FROM steps")
     return None if row is None else row["at"]
@@ -60,15 +59,16 @@ def reach(tx: Tx, row: sqlite3.Row, word: str, at: int, real: int) -> bool:
     if not _may(row["status"], word, late=script_of(row).late_s is not None):
         return False
     refund = row["cost"] if word == "expired" and not row["refunded"] else 0
-    tx.run(
-        "UPDATE requests SET status = ?, status_at = ?, refunded = max(refunded, ?) WHERE id = ?",
+    changed = tx.row(
+        "UPDATE requests SET status = ?, status_at = ?, refunded = max(refunded, ?) WHERE id = ?"
+        " RETURNING *",
         word, at, int(word == "expired"), row["id"],
     )  # fmt: skip
     if refund:
         tx.settle("credit", tx.fact("credit") + refund)
         tx.log(at, "refund", row["phone"], request_id=str(row["id"]), cost=money(refund))
     tx.log(at, word, row["phone"], request_id=str(row["id"]))
-    _report(tx, row_of(tx, row["id"]), real)
+    _report(tx, changed, real)
     return True
 
 
@@ -137,7 +137,7 @@ def _report(tx: Tx, row: sqlite3.Row, real: int) -> None:
         tx.settle("reports", json.dumps(mode | {"drop": left}))
         tx.log(row["status_at"], "report_dropped", row["phone"], request_id=str(row["id"]))
         return
-    body = json.dumps(status_of(row), ensure_ascii=False, separators=(",", ":"))
+    body = text_of(status_of(row))
     late_ms = mode["reorder_s"] * 1000 if row["status"] == "delivered" else 0
     for _ in range(1 + mode["duplicates"]):
         tx.run(

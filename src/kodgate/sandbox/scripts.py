@@ -8,8 +8,6 @@ from typing import cast
 from kodgate.sandbox import phones
 from kodgate.sandbox.state import Tx
 
-ANY = "*"
-
 
 def current(tx: Tx, phone: str, channel: str) -> phones.Script:
     """Next message before standing, this phone before all phones, then the table."""
@@ -43,11 +41,15 @@ def plan(tx: Tx, phone: str, channel: str, script: phones.Script, *, once: bool)
 
 def used(tx: Tx, phone: str, channel: str) -> None:
     """A message has taken the script that was meant for the next one."""
-    gone = "DELETE FROM scripts WHERE phone = ? AND channel = ? AND once = 1"
-    if tx.one("SELECT 1 FROM scripts WHERE phone = ? AND channel = ? AND once = 1", phone, channel):
-        tx.run(gone, phone, channel)
-    else:
-        tx.run(gone, ANY, channel)
+    row = tx.one(
+        "SELECT phone FROM scripts WHERE channel = ? AND phone IN (?, '*') AND once = 1"
+        " ORDER BY phone DESC LIMIT 1",
+        channel,
+        phone,
+    )
+    if row is not None:
+        gone = "DELETE FROM scripts WHERE phone = ? AND channel = ? AND once = 1"
+        tx.run(gone, row["phone"], channel)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

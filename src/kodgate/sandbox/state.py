@@ -6,7 +6,7 @@ import asyncio
 import json
 import sqlite3
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +15,8 @@ T = TypeVar("T")
 
 BATCH_MAX = 512
 """Decisions in one transaction; what has queued behind them goes into the next."""
+GATHER_S = 0.004
+"""After a transaction of several decisions: the next one takes what comes in this time."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (
@@ -72,12 +74,21 @@ FORGOTTEN = ("requests", "steps", "reports", "sms", "receipts", "scripts", "mark
 """What a reset empties. Counters of ids go on: an id is never used twice."""
 
 
+text_of: Callable[[object], str] = json.JSONEncoder(
+    ensure_ascii=False, separators=(",", ":")
+).encode
+"""A value as JSON without spaces."""
+
+
 class Tx:
     """One decision inside a group's transaction: reads, writes, and whom to wake after it."""
 
     def __init__(self, db: sqlite3.Connection, wakes: set[str]) -> None:
         self._db = db
         self._wakes = wakes
+        self._facts: dict[str, Any] = {}
+        """Those that were read or written; None: not there."""
+        self._settled: set[str] = set()
 
     def run(self, sql: str, *values: object) -> int:
         """Executes; returns the id of an inserted row."""
@@ -87,16 +98,37 @@ class Tx:
         row: sqlite3.Row | None = self._db.execute(sql, values).fetchone()
         return row
 
+    def row(self, sql: str, *values: object) -> sqlite3.Row:
+        """The row that must be there; of a change, what `RETURNING` tells."""
+        row = self.one(sql, *values)
+        assert row is not None
+        return row
+
     def all(self, sql: str, *values: object) -> list[sqlite3.Row]:
         return self._db.execute(sql, values).fetchall()
 
+    def many(self, sql: str, lines: Iterable[tuple[object, ...]]) -> None:
+        """Executes once for each line."""
+        self._db.executemany(sql, lines)
+
     def fact(self, name: str) -> Any:
-        row = self.one("SELECT value FROM facts WHERE name = ?", name)
-        return None if row is None else row["value"]
+        if name not in self._facts:
+            row = self.one("SELECT value FROM facts WHERE name = ?", name)
+            self._facts[name] = None if row is None else row["value"]
+        return self._facts[name]
 
     def settle(self, name: str, value: object) -> None:
-        """Writes a fact."""
-        self.run("INSERT OR REPLACE INTO facts VALUES (?, ?)", name, value)
+        """Writes a fact; None: forgets it."""
+        self._facts[name] = value
+        self._settled.add(name)
+
+    def finish(self) -> None:
+        """Writes the facts that were settled, once each."""
+        for name in self._settled:
+            if self._facts[name] is None:
+                self.run("DELETE FROM facts WHERE name = ?", name)
+            else:
+                self.run("INSERT OR REPLACE INTO facts VALUES (?, ?)", name, self._facts[name])
 
     def wake(self, name: str) -> None:
         """Once this is durable, wake the worker that waits for `name`."""
@@ -104,9 +136,12 @@ class Tx:
 
     def log(self, at: int, kind: str, phone: str, **data: object) -> None:
         """One line of the truth log; whoever watches the inbox is told."""
-        text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
         self.run(
-            "INSERT INTO log (at, kind, phone, data) VALUES (?, ?, ?, ?)", at, kind, phone, text
+            "INSERT INTO log (at, kind, phone, data) VALUES (?, ?, ?, ?)",
+            at,
+            kind,
+            phone,
+            text_of(data),
         )
         self.wake("log")
 
@@ -160,6 +195,8 @@ class Durable:
                     _settle(future, value, error)
                 for name in wakes:
                     self.event(name).set()
+                if size > 1:
+                    await asyncio.sleep(GATHER_S)
         finally:
             self._running = None
 
@@ -184,6 +221,7 @@ class Durable:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             values = [decision(tx) for decision in decisions]
+            tx.finish()
             self._db.execute("COMMIT")
         except BaseException:
             self._db.execute("ROLLBACK")

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from kodgate.sandbox import gateway
 from kodgate.sandbox.config import SandboxConfig
-from kodgate.sandbox.state import Durable
+from kodgate.sandbox.state import Durable, text_of
 from kodgate.sandbox.timing import Clock
 
 BODY_MAX = 64 * 1024
@@ -113,8 +113,7 @@ def _text(value: object) -> str:
 def _answer(result: object = None, error: str = "") -> web.Response:
     """Errors too are HTTP 200 (captured)."""
     body = {"ok": False, "error": error} if error else {"ok": True, "result": result}
-    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-    return web.Response(body=text.encode(), content_type="application/json")
+    return web.Response(body=text_of(body).encode(), content_type="application/json")
 
 
 async def _render(request: web.Request, reply: gateway.Reply) -> web.StreamResponse:
