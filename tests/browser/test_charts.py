@@ -31,9 +31,28 @@ def test_every_plot_draws_the_series_of_its_table(
         assert plots.count() >= 3
         for plot in plots.all():
             assert plot.locator("canvas").count() == 1
+            assert plot.locator("canvas").evaluate("canvas => canvas.width") > 300
             drawn = plot.evaluate(SERIES)
             named = alice.page.evaluate(HEADS, plot.get_attribute("data-table"))
             assert sorted(drawn[1:]) == sorted(named)
+
+
+def test_a_click_on_a_refusal_opens_its_requests(running: Gateway, chromium: Browser) -> None:
+    _send(running, running.secret, phone_list="no phone")
+    with chromium.person(running.url) as alice:
+        alice.go("reports?period=1h")
+        drawn = alice.page.locator(".plot[data-table=refused-table] .u-over")
+        drawn.scroll_into_view_if_needed()
+        box = drawn.bounding_box()
+        assert box is not None
+        for place in range(int(box["width"]), 0, -4):
+            alice.page.mouse.move(box["x"] + place, box["y"] + 0.95 * box["height"])
+            if drawn.evaluate("over => over.style.cursor") == "pointer":
+                alice.page.mouse.down()
+                alice.page.mouse.up()
+                break
+        alice.page.wait_for_url("**/requests?error=*")
+        assert alice.page.locator("tbody tr").count() >= 1
 
 
 def test_a_chart_s_table_opens_and_has_its_numbers(running: Gateway, chromium: Browser) -> None:

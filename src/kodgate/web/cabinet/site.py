@@ -363,7 +363,7 @@ def safe_path(path: str) -> str:
 
 def number_of(text: str, *, most: int = 2**31 - 1) -> int | None:
     """A whole ASCII number from a request; None: it is none (trust.md 4.2)."""
-    if not (text.isascii() and text.isdigit() and len(text) <= 12):
+    if not (text.isascii() and text.isdigit() and len(text) <= 16):
         return None
     value = int(text)
     return value if value <= most else None

@@ -42,6 +42,14 @@ REASONS = (
         re.compile(r"zone (?P<zone>\d+) has no price for a step"),
         N_("в тарифе нет цены для зоны %(zone)s"),
     ),
+    (
+        re.compile(r"over (?P<most>\d+) packets in ten minutes from this address"),
+        N_("больше %(most)s кодов за десять минут с этого адреса"),
+    ),
+    (
+        re.compile(r"zone (?P<zone>\d+) is not allowed by the account's settings"),
+        N_("зона %(zone)s не разрешена настройками счёта"),
+    ),
     (re.compile(r"(?P<name>\w+) must be 0 or 1"), N_("%(name)s может быть только 0 или 1")),
 )
 """Reasons that name something; the rest are translated as they are."""
