@@ -18,7 +18,7 @@ from kodgate.core.accounts import Account, AccountSettings
 from kodgate.core.requests import Mode, SendRequest, Sent, StatusQuery
 from kodgate.core.tariffs import Price, Tariff
 from kodgate.core.types import Event, Message, Observation
-from kodgate.engine import Engine
+from kodgate.engine import Duties, Engine
 from kodgate.engine.clock import Clock, Sources, restore
 from kodgate.store import PacketRow, Store, migrate, open_store
 from kodgate.store.keyring import Keyring
@@ -177,10 +177,14 @@ async def house(
     wrap: Callable[[Store], Any] = lambda store: store,
     channels: Callable[[Mapping[str, Line]], Mapping[str, Channel]] = lambda found: found,
     randbelow: Callable[[int], int] = secrets.randbelow,
+    url: str = "",
+    node: str = "one",
+    duties: Duties | None = None,
 ) -> AsyncIterator[House]:
-    """`wrap`: what stands between engine and store; `running`: with its loops."""
-    url = f"sqlite:///{tmp_path / 'kodgate.db'}"
-    migrate(url)
+    """`wrap`: what stands between engine and store; `running`: with its loops; `url`: a database
+    that other houses may share, in which the first of them makes alice."""
+    url = url or f"sqlite:///{tmp_path / 'kodgate.db'}"
+    await asyncio.to_thread(migrate, url)
     store = open_store(url)
     await store.open()
     hands = Hands()
@@ -192,7 +196,8 @@ async def house(
         channels(lines),
         keyring,
         clock,
-        node="one",
+        node=node,
+        duties=duties,
         secret_digest=keyring.secret_digest,
         randbelow=randbelow,
         steady_s=hands.steady_s,
@@ -220,6 +225,9 @@ async def house(
 
 
 async def _alice(store: Store, at: int, funds: int) -> Account:
+    there = await store.account("alice")
+    if there is not None:
+        return there
     await store.save_tariff(TARIFF, at=at)
     alice = await store.create_account(login="alice", name="Alice", at=at, settings=SETTINGS)
     if funds:

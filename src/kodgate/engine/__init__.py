@@ -155,6 +155,7 @@ class Engine:
         for channel in self.senders:
             await channel.start(self._sink)
         self._dispatcher.start(self._advance)
+        await self.store.listen(self._wake, takes=self._takes)
         self._housekeeper = asyncio.create_task(self._keep_house())
 
     async def stop(self) -> None:
@@ -199,6 +200,10 @@ class Engine:
 
     def _wake(self, channel: str) -> None:
         self._dispatcher.wake(channel)
+
+    def _takes(self, channel: str) -> bool:
+        """Whether this node sends at once what there is for a channel; else others should know."""
+        return any(one.name == channel and one.room() > 0 for one in self.senders)
 
     def simulate(self, simulation: Simulation, *, caller_ip: str) -> Sent:
         return simulate.sent(simulation, caller_ip=caller_ip, randbelow=self._randbelow)

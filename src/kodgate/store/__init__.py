@@ -6,7 +6,7 @@ The contract is set-based (D6): one call, one batch, one durable commit. Decisio
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit, urlunsplit
@@ -126,6 +126,11 @@ class Route:
     """Its password, wrapped by the keyring; None: it has none."""
 
 
+def nothing(_channel: str) -> bool:
+    """What a node takes that only accepts."""
+    return False
+
+
 class Store(Protocol):
     """Every database behaves the same; `tests/store/conformance.py` says how."""
 
@@ -204,6 +209,17 @@ class Store(Protocol):
 
     async def binds(self) -> list[Lease]:
         """Who holds, or held, which bind."""
+
+    async def listen(
+        self,
+        callback: Callable[[str], None] | None,
+        *,
+        takes: Callable[[str], bool] = nothing,
+    ) -> None:
+        """Calls back with a channel's name when another node has stored a message for it, and tells
+        the others of messages for channels that this node does not take itself. A hint: it may be
+        missed, and whoever listens polls as well. `callback` None: only tells. SQLite: nobody is
+        heard, nobody is told."""
 
     # The hot path: each call is one batch
 

@@ -25,6 +25,7 @@ from kodgate.store import (
     Unavailable,
     batches,
     leasing,
+    nothing,
     proposals,
     reading,
     rows,
@@ -55,6 +56,14 @@ class CommonStore:
     async def _look(self, make: Callable[[], Program[T]]) -> T:
         """Reads one state of the database. Raises Unavailable."""
         raise NotImplementedError
+
+    async def listen(
+        self,
+        callback: Callable[[str], None] | None,
+        *,
+        takes: Callable[[str], bool] = nothing,
+    ) -> None:
+        """Nobody is heard: processes on one file poll."""
 
     # Accounts, secrets, tariffs
 

@@ -11,7 +11,7 @@ import asyncpg
 
 from kodgate.core.orders import NotPlaced, Order, Placed
 from kodgate.core.types import Observation
-from kodgate.store import Recorded, batches, placing, sql, verifying
+from kodgate.store import Recorded, batches, nothing, placing, sql, verifying
 from kodgate.store.advancing import UNMATCHED
 from kodgate.store.common import FAULTY, CommonStore
 from kodgate.store.postgres_driver import Connection, run
@@ -103,22 +103,24 @@ class PostgresStore(CommonStore):
 
     async def accept(self, orders: Sequence[Order]) -> list[Placed | NotPlaced]:
         answers = await self.placing.do(orders)
-        for order, answer in zip(orders, answers, strict=True):
-            if isinstance(answer, Placed):
-                self._wakes.tell(order.plan[0].channel)
+        placed = zip(orders, answers, strict=True)
+        for channel in {order.plan[0].channel for order, to in placed if isinstance(to, Placed)}:
+            self._wakes.tell(channel)
         return answers
 
     async def record(self, observations: Sequence[Observation]) -> list[Recorded]:
         answers = await self.recording.do(observations)
-        for answer in answers:
-            for channel in answer.woken:
-                self._wakes.tell(channel)
+        for channel in {channel for answer in answers for channel in answer.woken}:
+            self._wakes.tell(channel)
         return answers
 
-    async def listen(self, callback: Callable[[str], None] | None) -> None:
-        """Calls back with a channel's name when another node has stored a message for it. A hint:
-        it may be missed, and whoever listens polls as well. None: only tells the others."""
-        await self._wakes.listen(callback)
+    async def listen(
+        self,
+        callback: Callable[[str], None] | None,
+        *,
+        takes: Callable[[str], bool] = nothing,
+    ) -> None:
+        await self._wakes.listen(callback, takes)
 
     async def verify(self) -> list[str]:
         """Reads whole tables: with a connection of its own, and time."""
