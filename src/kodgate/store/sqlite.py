@@ -51,8 +51,8 @@ class SqliteStore(CommonStore):
         self._connections = local()
         self._opened: list[sqlite3.Connection] = []
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="kodgate-reader")
-        self._accept = Work(apply=self._place, failed=_not_placed, last=True)
-        self._record = Work(apply=_advance, failed=self._faulty)
+        self._accept = Work(apply=self._place, failed=_not_placed, short=True, last=True)
+        self._record = Work(apply=_advance, failed=self._faulty, short=True)
         self.writer: Writer
         self._checkpointer: Checkpointer
 

@@ -1,13 +1,18 @@
-"""One thread that writes: whatever has queued goes into one transaction, one fsync (D6)."""
+"""Group commit on SQLite: whatever has queued goes into one transaction, one fsync (D6).
+
+Waiting is done in a thread: for the database's lock, for the disk. What is short is applied in the
+event loop between the two, since a thread that works beside a busy loop waits for the interpreter
+after each of its statements, and makes the loop wait as often.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import sqlite3
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +25,9 @@ BATCH_MAX = 512
 LAST_BATCH_MAX = 128
 """The same of the lane that comes last: its share of the time is bounded, so that receipts and
 deadlines never wait for more than this many accepts."""
+
+SHORT_MAX = 192
+"""Items that the event loop applies at once; a larger batch is left to the thread."""
 
 QUEUE_MAX = 20_000
 """Items that may wait; past it callers hear `Unavailable` before any work is done."""
@@ -49,6 +57,8 @@ class Work:
     """Items -> results, one each, all or nothing."""
     failed: Callable[[sqlite3.Connection, Any, Exception], Any] | None = None
     """What an item answers that fails alone; None: its caller gets the exception."""
+    short: bool = False
+    """An item takes some 0.1 ms at most."""
     last: bool = False
     """After everything else of the batch: accepts never delay receipts and deadlines."""
 
@@ -82,73 +92,99 @@ class Writer:
         self._between = between
         self._lanes: dict[bool, deque[_Call]] = {False: deque(), True: deque()}
         self._waiting = 0
-        self._ready = threading.Condition()
         self._stopping = False
         self._connection: sqlite3.Connection | None = None
         self._loop = asyncio.get_running_loop()
-        self._thread = threading.Thread(target=self._run, name="kodgate-writer", daemon=True)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="kodgate-writer")
+        self._writing: asyncio.Task[None] | None = None
         self.commits = 0
         """Transactions that were committed; for tests and metrics."""
 
     def start(self) -> None:
         """Connects in the caller's thread, so that a bad database is told at once."""
         self._connection = self._connect()
-        self._thread.start()
 
     async def stop(self) -> None:
         """Does what has queued, then ends."""
-        with self._ready:
-            self._stopping = True
-            self._ready.notify()
-        await asyncio.to_thread(self._thread.join)
+        self._stopping = True
+        if self._writing is not None:
+            await self._writing
+        if self._connection is not None:
+            await self._loop.run_in_executor(self._thread, self._connection.close)
+        self._thread.shutdown()
 
     async def do(self, work: Work, items: Sequence[Any]) -> list[Any]:
         """Results after they are durable. Raises Unavailable, InDoubt, or what the work raised."""
         if not items:
             return []
+        if self._stopping or self._waiting + len(items) > self._queue_max:
+            raise Unavailable("too much is waiting to be written")
         call = _Call(work, items, self._loop.create_future())
-        with self._ready:
-            if self._stopping or self._waiting + len(items) > self._queue_max:
-                raise Unavailable("too much is waiting to be written")
-            self._waiting += len(items)
-            self._lanes[work.last].append(call)
-            self._ready.notify()
+        self._waiting += len(items)
+        self._lanes[work.last].append(call)
+        if self._writing is None:
+            self._writing = self._loop.create_task(self._write())
         return await call.future
 
-    def _run(self) -> None:
-        while calls := self._take():
-            self._write(calls)
-            try:
-                self._loop.call_soon_threadsafe(_resolve, calls)
-            except RuntimeError:  # the loop has been closed: nobody waits any more
-                log.warning("an event loop ended before its writes did")
-            if self._connection is not None:
-                self._between(self._connection)
-        if self._connection is not None:
-            self._connection.close()
+    async def _write(self) -> None:
+        """One transaction after the other, until nothing waits."""
+        in_thread, begun = self._loop.run_in_executor, False
+        try:
+            while self._waiting:
+                error = None if begun else await in_thread(self._thread, self._begin)
+                calls = self._take()
+                if error is None and _are_short(calls):
+                    error = self._apply(calls)
+                elif error is None:
+                    error = await in_thread(self._thread, self._apply, calls)
+                begun = await in_thread(self._thread, self._end, calls, error)
+        finally:
+            self._writing = None
 
     def _take(self) -> list[_Call]:
-        """The next batch, urgent lane first; empty: the end."""
-        with self._ready:
-            self._ready.wait_for(lambda: self._waiting or self._stopping)
-            calls = [
-                *_drain(self._lanes[False], BATCH_MAX),
-                *_drain(self._lanes[True], LAST_BATCH_MAX),
-            ]
-            self._waiting -= sum(len(call.items) for call in calls)
-            return calls
+        """The next batch, urgent lane first."""
+        calls = [
+            *_drain(self._lanes[False], BATCH_MAX),
+            *_drain(self._lanes[True], LAST_BATCH_MAX),
+        ]
+        self._waiting -= sum(len(call.items) for call in calls)
+        return calls
 
-    def _write(self, calls: list[_Call]) -> None:
+    def _begin(self) -> Exception | None:
+        """Waits for the lock that other processes may hold. None: there is a transaction."""
         try:
             if self._connection is None:
                 self._connection = self._connect()
             self._connection.execute("begin immediate")
+        except Exception as error:
+            return error
+        return None
+
+    def _apply(self, calls: list[_Call]) -> Exception | None:
+        assert self._connection is not None
+        try:
             for group in _neighbours(calls):
                 _apply(self._connection, group)
         except Exception as error:
+            return error
+        return None
+
+    def _end(self, calls: list[_Call], error: Exception | None) -> bool:
+        """Commits and tells the callers. True: the next transaction has begun."""
+        if error is not None:
             self._give_up(calls, Unavailable(_word(error)), error)
-            return
-        self._commit(self._connection, calls)
+        else:
+            assert self._connection is not None
+            self._commit(self._connection, calls)
+        try:
+            self._loop.call_soon_threadsafe(_resolve, calls)
+        except RuntimeError:  # the loop has been closed: nobody waits any more
+            log.warning("an event loop ended before its writes did")
+            return False
+        if self._connection is None:
+            return False
+        self._between(self._connection)
+        return self._waiting > 0 and self._begin() is None
 
     def _commit(self, connection: sqlite3.Connection, calls: list[_Call]) -> None:
         try:
@@ -169,6 +205,11 @@ class Writer:
         connection, self._connection = self._connection, None
         if connection is not None:
             _close(connection)
+
+
+def _are_short(calls: list[_Call]) -> bool:
+    items = sum(len(call.items) for call in calls)
+    return items <= SHORT_MAX and all(call.work.short for call in calls)
 
 
 def _drain(lane: deque[_Call], most: int) -> Iterable[_Call]:
