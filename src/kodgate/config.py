@@ -7,8 +7,9 @@ Any setting may be given as a file: `KODGATE_MASTER_KEY_FILE=/run/secrets/key`.
 from __future__ import annotations
 
 import os
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 PREFIX = "KODGATE_"
 NESTED = "__"
+HIDDEN = "***"
+
+_PASSWORD_IN_URL = re.compile(r"(password=)[^&]*", re.IGNORECASE)
 
 
 class ConfigError(Exception):
@@ -305,3 +309,25 @@ def sections() -> list[tuple[str, type[BaseModel]]]:
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             found.append((name, kind))
     return found
+
+
+def shown(config: BaseModel, above: str = "") -> Iterator[tuple[str, str]]:
+    """Every setting by its dotted name, secrets and the passwords in addresses hidden."""
+    for name, value in config:
+        if isinstance(value, BaseModel):
+            yield from shown(value, f"{above}{name}.")
+        elif isinstance(value, SecretStr):
+            yield f"{above}{name}", HIDDEN if value.get_secret_value() else ""
+        elif isinstance(value, tuple):
+            yield f"{above}{name}", ", ".join(str(one) for one in value)
+        else:
+            yield f"{above}{name}", "" if value is None else without_password(str(value))
+
+
+def without_password(url: str) -> str:
+    """`postgresql://alice:secret@host/x?password=y` -> `postgresql://alice:***@host/x?...`."""
+    before, sign, after = url.rpartition("@")
+    scheme, slashes, user = before.partition("://")
+    if sign and slashes and ":" in user:
+        url = f"{scheme}://{user.partition(':')[0]}:{HIDDEN}@{after}"
+    return _PASSWORD_IN_URL.sub(rf"\1{HIDDEN}", url)

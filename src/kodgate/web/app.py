@@ -9,7 +9,7 @@ import secrets
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from pydantic import BaseModel, SecretStr
+from pydantic import SecretStr
 
 from kodgate import __version__, wire
 from kodgate import channels as channel_modules
 from kodgate.channels import Channel, Setup
 from kodgate.channels.valve import Valve
-from kodgate.config import Config
+from kodgate.config import Config, shown
 from kodgate.engine import CLOCK_KEY, Caps, Engine, crash
 from kodgate.engine.clock import Clock, Sources, restore
 from kodgate.engine.meters import Meters
@@ -63,7 +63,6 @@ LOOPBACK = ("127.0.0.0/8", "::1/128")
 OWN_CALLBACK = "own"
 """As `telegram.callback_url`: the address that we listen on, for the sandbox on this machine."""
 
-_PASSWORD = re.compile(r"(password=)[^&]*", re.IGNORECASE)
 _KEY = re.compile(r"[0-9a-fA-F]{64}")
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -456,31 +455,6 @@ class Gateway:
             Check(name="database", ok=True),
             Check(name="channels", ok=live, detail=words or "none is set up"),
         ]
-
-
-HIDDEN = "***"
-
-
-def shown(config: BaseModel, above: str = "") -> Iterator[tuple[str, str]]:
-    """Every setting by its dotted name, secrets and the passwords in addresses hidden."""
-    for name, value in config:
-        if isinstance(value, BaseModel):
-            yield from shown(value, f"{above}{name}.")
-        elif isinstance(value, SecretStr):
-            yield f"{above}{name}", HIDDEN if value.get_secret_value() else ""
-        elif isinstance(value, tuple):
-            yield f"{above}{name}", ", ".join(str(one) for one in value)
-        else:
-            yield f"{above}{name}", "" if value is None else without_password(str(value))
-
-
-def without_password(url: str) -> str:
-    """`postgresql://alice:secret@host/x?password=y` -> `postgresql://alice:***@host/x?...`."""
-    before, sign, after = url.rpartition("@")
-    scheme, slashes, user = before.partition("://")
-    if sign and slashes and ":" in user:
-        url = f"{scheme}://{user.partition(':')[0]}:{HIDDEN}@{after}"
-    return _PASSWORD.sub(rf"\1{HIDDEN}", url)
 
 
 def _plain(value: Any) -> Any:

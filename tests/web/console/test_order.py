@@ -8,10 +8,9 @@ from tests.engine.house import until
 from tests.web.console.kit import Office, Person
 
 from kodgate.channels import Delivery, Journal
-from kodgate.config import load
+from kodgate.config import load, shown
 from kodgate.core.types import Event, Observation
 from kodgate.store.tables import tables
-from kodgate.web.app import shown
 
 
 async def test_the_queue_shows_the_oldest_first_and_never_a_whole_phone(
