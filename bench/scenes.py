@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from bench.home import SMS_LOGIN, Home, Running
 from bench.load import Result
 from bench.machine import cpu_s, slow_disk
+from kodgate.store.schema import PACKET_ID_MIN
 
 CALLERS = (1, 16, 64)
 EVENTS = "kodgate_message_events_total"
@@ -17,6 +19,7 @@ OPEN_RATE = 500.0
 """What arrives beside the open messages, a second."""
 DONE_S = 120.0
 SLOWER_MS = 2.0
+STATUS_RATE = 500.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +40,7 @@ class Row:
 class Effort:
     """How long, how much. Seconds; messages a second."""
 
-    seconds: float = 10.0
+    seconds: float = 5.0
     runs: int = 3
     telegram_s: float = 60.0
     telegram_rate: float = 700.0
@@ -72,6 +75,21 @@ def accepts(home: Home, effort: Effort) -> Iterator[Row]:
         many = f"{len(home.logins):,} accounts, 64 callers"
         result, cpu = gateway.load(callers=64, seconds=effort.seconds, logins=home.logins)
         yield _row("accept", many, result, cpu)
+
+
+def status(home: Home, effort: Effort) -> Iterator[Row]:
+    """Status queries as fast as they are answered, beside accepts that arrive at a fixed rate."""
+    with home.running("http") as gateway, ThreadPoolExecutor(1) as beside:
+        gateway.load(callers=1, seconds=0.1)
+        accepts = beside.submit(
+            gateway.load, callers=64, seconds=effort.seconds + 1, rate=STATUS_RATE, first=1_000_000
+        )
+        asked, cpu = gateway.load(
+            kind="status", callers=16, seconds=effort.seconds, packet_id=PACKET_ID_MIN
+        )
+        sent, _ = accepts.result()
+        yield _row("status query", f"16 callers, beside {STATUS_RATE:,.0f} accepts/s", asked, cpu)
+        yield _row("accept beside status queries", f"{STATUS_RATE:,.0f}/s arrive", sent, cpu)
 
 
 def slow(home: Home, effort: Effort) -> Iterator[Row]:
@@ -182,6 +200,7 @@ def _polls(gateway: Running) -> float:
 SCENES: dict[str, Scene] = {
     "floor": floor,
     "accepts": accepts,
+    "status": status,
     "slow": slow,
     "overload": overload,
     "sms": sms,
