@@ -10,6 +10,9 @@ from typing import Any
 PASSWORD = "correct horse battery"
 AXE = Path(__file__).parent / "vendored" / "axe.min.js"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+JUDGE = """only => axe.run(document, {runOnly: only, resultTypes: ['violations']}).then(found =>
+  found.violations.flatMap(one => one.nodes.map(node =>
+    `${one.id}: ${node.target} ${node.failureSummary}`)))"""
 WAIT_MS = 15_000
 
 QUIET = (
@@ -71,27 +74,29 @@ class Person:
     def text(self, selector: str = "main") -> str:
         return " ".join(self.page.locator(selector).inner_text().split())
 
+    def speak(self, language: str) -> None:
+        self._remember(kodgate_language=language)
+
     def look(self, *, theme: str, language: str, width: int) -> None:
-        cookies = [
-            {"name": name, "value": value, "url": self.base}
-            for name, value in (("kodgate_theme", theme), ("kodgate_language", language))
-        ]
-        self.page.context.add_cookies(cookies)
+        self._remember(kodgate_theme=theme, kodgate_language=language)
         self.page.set_viewport_size({"width": width, "height": 800})
+
+    def _remember(self, **cookies: str) -> None:
+        self.page.context.add_cookies(
+            [{"name": name, "value": value, "url": self.base} for name, value in cookies.items()]
+        )
 
     def overflow(self) -> int:
         """Pixels that the page is wider than the window."""
         found: int = self.page.evaluate("document.documentElement.scrollWidth - innerWidth")
         return found
 
-    def axe(self) -> list[str]:
-        """What WCAG 2.2 A and AA say against the page."""
+    def learn_axe(self) -> None:
+        """To be called once a page."""
         self.page.evaluate(AXE.read_text("utf-8"))
-        found = self.page.evaluate(
-            "tags => axe.run(document, {runOnly: {type: 'tag', values: tags}})", TAGS
-        )
-        return [
-            f"{one['id']}: {node['target']} {node['failureSummary']}"
-            for one in found["violations"]
-            for node in one["nodes"]
-        ]
+
+    def axe(self, rules: list[str] | None = None) -> list[str]:
+        """What WCAG 2.2 A and AA say against the page, or these rules of theirs alone."""
+        only = {"type": "rule", "values": rules} if rules else {"type": "tag", "values": TAGS}
+        found: list[str] = self.page.evaluate(JUDGE, only)
+        return found
