@@ -20,6 +20,7 @@ from kodgate.sandbox import ca, deeds, outcomes, proxy
 from kodgate.sandbox.config import Ports, SandboxConfig
 from kodgate.sandbox.control import Control
 from kodgate.sandbox.inbox import Inbox
+from kodgate.sandbox.lane import Lane
 from kodgate.sandbox.reports import Reporter
 from kodgate.sandbox.smsc import Smsc
 from kodgate.sandbox.state import Durable, Tx
@@ -83,11 +84,12 @@ async def sandbox(config: SandboxConfig) -> AsyncIterator[Running]:
             stack,
             _app(*Control(config, state, clock, smsc).routes(), *inbox.routes(),
                  *telegram.routes(), closing=inbox.close),
+            telegram,
             config.host,
             config.telegram_port,
         )  # fmt: skip
         tls = ca.server_context(config.folder, proxy.HOST)
-        tls_port = await _serve(stack, _app(*telegram.routes()), "127.0.0.1", 0, tls)
+        tls_port = await _serve(stack, _app(*telegram.routes()), telegram, "127.0.0.1", 0, tls)
         listener = proxy.ConnectProxy(tls_port)
         stack.push_async_callback(listener.stop)
         stack.push_async_callback(smsc.stop)
@@ -151,6 +153,7 @@ def _app(*routes: web.RouteDef, closing: Callable[[], None] | None = None) -> we
 async def _serve(
     stack: contextlib.AsyncExitStack,
     app: web.Application,
+    telegram: TelegramGateway,
     host: str,
     port: int,
     tls: ssl.SSLContext | None = None,
@@ -159,9 +162,20 @@ async def _serve(
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_S)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
-    await web.TCPSite(runner, host, port, ssl_context=tls, backlog=1024).start()
-    listening: int = runner.addresses[0][1]
+    otherwise = runner.server
+    assert otherwise is not None
+    lanes: set[Lane] = set()
+    server = await asyncio.get_running_loop().create_server(
+        lambda: Lane(telegram, otherwise, lanes), host, port, ssl=tls, backlog=1024
+    )
+    stack.push_async_callback(_end, lanes)
+    stack.callback(server.close)
+    listening: int = server.sockets[0].getsockname()[1]
     return listening
+
+
+async def _end(lanes: set[Lane]) -> None:
+    await asyncio.gather(*(lane.close(STOP_S) for lane in list(lanes)))
 
 
 def _announce(path: Path | None, ports: Ports) -> None:

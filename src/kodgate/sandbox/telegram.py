@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+from dataclasses import dataclass
 from functools import partial
 
 from aiohttp import web
@@ -29,6 +30,15 @@ class Unreadable(Exception):
     """The body is not a set of parameters."""
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """An HTTP answer."""
+
+    body: bytes
+    content_type: str = "application/json"
+    status: int = 200
+
+
 class TelegramGateway:
     """Serves `/METHOD` for a token. Every answer leaves after what it tells is durable."""
 
@@ -42,26 +52,49 @@ class TelegramGateway:
         return [web.route(verb, "/{method}", self.handle) for verb in ("GET", "POST")]
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Any form of a call, by aiohttp."""
         try:
             params = await _parameters(request)
         except Unreadable:
+            params = None
+        bearer = request.headers.get("Authorization", "")
+        said = await self._said(request.match_info["method"], bearer, params)
+        if said is None:
+            if request.transport is not None:
+                request.transport.abort()
+            return web.Response()
+        return web.Response(status=said.status, body=said.body, content_type=said.content_type)
+
+    async def told(self, method: str, authorization: str, body: bytes) -> Said | None:
+        """A call whose parameters are JSON in a body; None: the answer is lost."""
+        try:
+            params = _from_json(body)
+            "".join(params.values()).encode()
+        except (Unreadable, UnicodeEncodeError):
+            return await self._said(method, authorization, None)
+        return await self._said(method, authorization, params)
+
+    async def _said(
+        self, method: str, authorization: str, params: dict[str, str] | None
+    ) -> Said | None:
+        """`params`: None where they cannot be read."""
+        if params is None:
             return _answer(error="BAD_REQUEST")
-        refusal = self._authorise(request, params)
+        refusal = self._authorise(authorization, params)
         if refusal:
             return _answer(error=refusal)
         call = gateway.Call(
-            method=request.match_info["method"][:METHOD_MAX].lower(),
+            method=method[:METHOD_MAX].lower(),
             params=params,
             now=self._clock.now(),
             real=self._clock.real(),
             own_phones=self._own,
         )
-        reply = await self._state.do(partial(gateway.answer, call=call))
-        return await _render(request, reply)
+        return await _render(await self._state.do(partial(gateway.answer, call=call)))
 
-    def _authorise(self, request: web.Request, params: dict[str, str]) -> str:
+    def _authorise(self, authorization: str, params: dict[str, str]) -> str:
         given = params.pop("access_token", "")
-        scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
+        scheme, _, bearer = authorization.partition(" ")
         if scheme.lower() == "bearer" and bearer.strip():
             given = bearer.strip()
         if not given:
@@ -110,22 +143,21 @@ def _text(value: object) -> str:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else "?"
 
 
-def _answer(result: object = None, error: str = "") -> web.Response:
+def _answer(result: object = None, error: str = "") -> Said:
     """Errors too are HTTP 200 (captured)."""
     body = {"ok": False, "error": error} if error else {"ok": True, "result": result}
-    return web.Response(body=text_of(body).encode(), content_type="application/json")
+    return Said(text_of(body).encode())
 
 
-async def _render(request: web.Request, reply: gateway.Reply) -> web.StreamResponse:
+async def _render(reply: gateway.Reply) -> Said | None:
     if reply.delay_s:
         await asyncio.sleep(reply.delay_s)
     if reply.lost:
-        if request.transport is not None:
-            request.transport.abort()
-        return web.Response()
+        return None
     if reply.fault is None:
         return _answer(reply.result, reply.error)
     if reply.fault.kind == "status":
-        return web.Response(status=int(float(reply.fault.arg or 502)), text="sandbox fault\n")
+        status = int(float(reply.fault.arg or 502))
+        return Said(b"sandbox fault\n", content_type="text/plain", status=status)
     kind, body = GARBAGE[reply.fault.kind]
-    return web.Response(body=body, content_type=kind)
+    return Said(body, content_type=kind)
