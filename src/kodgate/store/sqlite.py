@@ -41,6 +41,15 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
+def _call(db: sqlite3.Connection, acts: Sequence[Callable[[sqlite3.Connection], Any]]) -> list[Any]:
+    return [act(db) for act in acts]
+
+
+_CALL = Work(apply=_call)
+_SHORT_CALL = Work(apply=_call, short=True)
+"""Any other piece of work, done for itself."""
+
+
 class SqliteStore(CommonStore):
     """`Store` in one file. Several processes may use it; each has its own writer."""
 
@@ -83,13 +92,16 @@ class SqliteStore(CommonStore):
     async def _change(self, make: Callable[[], Program[T]]) -> T:
         return await self._write(lambda db: run(db, make()))
 
+    async def _change_shortly(self, make: Callable[[], Program[T]]) -> T:
+        return await self._write(lambda db: run(db, make()), _SHORT_CALL)
+
     async def _look(self, make: Callable[[], Program[T]]) -> T:
         return await self._read(lambda db: run(db, make()))
 
     # Within
 
-    async def _write(self, act: Callable[[sqlite3.Connection], T]) -> T:
-        found: list[T] = await self.writer.do(_CALL, [act])
+    async def _write(self, act: Callable[[sqlite3.Connection], T], work: Work = _CALL) -> T:
+        found: list[T] = await self.writer.do(work, [act])
         return found[0]
 
     async def _read(self, act: Callable[[sqlite3.Connection], T]) -> T:
@@ -186,14 +198,6 @@ def _advance(db: sqlite3.Connection, observations: Sequence[Observation]) -> lis
 def _not_placed(db: sqlite3.Connection, order: Order, error: Exception) -> NotPlaced:
     log.error("an order of account %s was refused: %s", order.account_id, type(error).__name__)
     return placing.UNAVAILABLE
-
-
-def _call(db: sqlite3.Connection, acts: Sequence[Callable[[sqlite3.Connection], Any]]) -> list[Any]:
-    return [act(db) for act in acts]
-
-
-_CALL = Work(apply=_call)
-"""Any other piece of work, done for itself."""
 
 
 def path_of(url: str) -> Path:
