@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from bench.filling import DAY_MS, Filling, fill
 
+from kodgate.core import ledger
 from kodgate.store import Store, migrate, open_store
 from kodgate.store.keyring import Keyring
 from kodgate.store.sums import ALL, HOUR_MS, HOURS, Slots, Sums
@@ -101,6 +102,17 @@ async def test_settled_hours_change_no_sum_of_any_period(filled: Filled):
     before = await everything(filled)
     assert await filled.settle() >= 30
     assert await everything(filled) == before
+
+
+async def test_transfers_that_two_nodes_numbered_across_an_hour_are_summed(filled: Filled):
+    sums, account_id = filled.sums, filled.account_id
+    hour = filled.now // HOUR_MS * HOUR_MS - 10 * HOUR_MS
+    for at in (hour + 1, hour - 1):  # the later one has the smaller id
+        money = ledger.top_up(account_id, 10_000)
+        await filled.store.post(account_id, money, at=at, document=f"d{at}", comment="")
+    await filled.settle()
+    found = await sums.transfers(account_id, since=hour, until=hour + 2)
+    assert found["topup"] == (1, 10_000)
 
 
 async def test_sums_agree_with_what_was_stored(filled: Filled):

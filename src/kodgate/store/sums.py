@@ -190,9 +190,13 @@ class Sums:
         return sums
 
     async def ids(self, account_id: int, since: int, until: int) -> tuple[int, int]:
-        """Between which ids (both inclusive) the transfers of a period must be looked for."""
+        """Between which ids (both inclusive) the transfers of a period must be looked for.
+
+        One hour more than the period's own is looked through: two nodes number their transfers in
+        nearly the order of their instants, no more.
+        """
         query = f"select max(last_id) from hour_transfer {_SPAN}"
-        low = (await self._tables.fetch(query, account_id, 0, _hour(since)))[0][0]
+        low = (await self._tables.fetch(query, account_id, 0, _hour(since) - HOUR_MS))[0][0]
         end = _hour(until) + HOUR_MS
         if end > (await self.mark(account_id) or 0):
             return low or 0, EVER
