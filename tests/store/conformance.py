@@ -1449,6 +1449,57 @@ async def test_an_observation_that_breaks_a_rule_of_money_stops_nothing_else(
     assert isinstance(placed, Placed)
 
 
+async def test_a_broken_rule_stops_an_account_on_every_node_until_it_is_resumed(
+    store: Store, other_node: Store, break_ledger: object
+) -> None:
+    alice = await account(store)
+    claimed = await sent(store, order(alice), "a")
+    await break_ledger(claimed.message.id)  # type: ignore[operator]
+    at = NOW + 302 * SECOND
+    id = claimed.message.id
+    await observe(store, at=at, source="deadline", message_id=id, events=(Event.TIMED_OUT,))
+    refused = NotPlaced(error="UNAVAILABLE")
+    assert await other_node.accept([order(alice)]) == [refused]
+    stopped = await fresh(other_node, alice)
+    assert stopped.stopped_at == at
+    assert stopped.stopped_why.startswith(f"message {id}, deadline: ")
+    assert await other_node.resume_account(alice.id)
+    assert not await store.resume_account(alice.id)
+    assert (await fresh(store, alice)).stopped_at is None
+    (placed,) = await store.accept([order(alice)])
+    assert isinstance(placed, Placed)
+
+
+async def test_the_first_reason_for_which_an_account_was_stopped_stays(store: Store) -> None:
+    alice = await account(store)
+    first, second = await place(store, order(alice), order(alice, at=NOW + 1))
+    await break_plan(store, first.packet_id)
+    await claim(store)
+    await break_plan(store, second.packet_id)
+    await claim(store, now=NOW + SECOND)
+    assert f"message {first.message_id}," in (await fresh(store, alice)).stopped_why
+
+
+async def test_a_stopped_account_is_told_apart_from_a_blocked_one(store: Store) -> None:
+    """And its accepted codes go on to their end."""
+    alice = await account(store)
+    broken, sound = await place(store, order(alice), order(alice, at=NOW + 1))
+    await break_plan(store, broken.packet_id)
+    (claimed,) = await claim(store, now=NOW + SECOND)
+    assert claimed.message.id == sound.message_id
+    found = await fresh(store, alice)
+    assert (found.status, found.stopped_at) == (AccountStatus.ACTIVE, NOW + SECOND)
+    recorded = await observe(
+        store,
+        at=NOW + 2 * SECOND,
+        source="send",
+        message_id=sound.message_id,
+        epoch=claimed.message.epoch,
+        events=(Event.ACCEPTED,),
+    )
+    assert recorded.words == ("sent",)
+
+
 async def test_a_broken_ledger_is_told_by_verify(store: Store, break_ledger: object) -> None:
     alice = await account(store)
     claimed = await sent(store, order(alice))

@@ -69,6 +69,14 @@ async def store(url: str) -> AsyncIterator[PostgresStore]:
 
 
 @pytest.fixture
+async def other_node(store: PostgresStore, url: str) -> AsyncIterator[PostgresStore]:
+    other = PostgresStore(url)
+    await other.open()
+    yield other
+    await other.close()
+
+
+@pytest.fixture
 def break_ledger(url: str) -> BreakLedger:
     """Puts a refund into the ledger that no decision made."""
 
@@ -371,12 +379,9 @@ async def test_receipts_do_not_wait_for_accepts(store: PostgresStore, url: str) 
 
 
 @pytest.fixture
-async def nodes(store: PostgresStore, url: str) -> AsyncIterator[tuple[PostgresStore, ...]]:
+def nodes(store: PostgresStore, other_node: PostgresStore) -> tuple[PostgresStore, ...]:
     """Two of them, on one database."""
-    other = PostgresStore(url)
-    await other.open()
-    yield store, other
-    await other.close()
+    return store, other_node
 
 
 Nodes = tuple[PostgresStore, PostgresStore]

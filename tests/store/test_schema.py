@@ -17,7 +17,7 @@ from sqlalchemy.schema import CreateTable
 
 from kodgate.store import migrate, migrating, rows, schema, sql
 
-_ADDED = re.compile(r", (?=\w+ INTEGER)")
+_ADDED = re.compile(r", (?=\w+ (?:INTEGER|TEXT))")
 """Columns that a later migration added stand in one line with the one before."""
 MIGRATIONS = Path(migrating.__file__).parent / "migrations"
 

@@ -41,6 +41,15 @@ async def store(path: Path) -> AsyncIterator[SqliteStore]:
 
 
 @pytest.fixture
+async def other_node(store: SqliteStore, path: Path) -> AsyncIterator[SqliteStore]:
+    """Another process's store on the same file."""
+    other = SqliteStore(path)
+    await other.open()
+    yield other
+    await other.close()
+
+
+@pytest.fixture
 def break_ledger(path: Path) -> BreakLedger:
     """Puts a refund into the ledger that no decision made."""
 

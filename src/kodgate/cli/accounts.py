@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from kodgate.cli.exits import REFUSED, USAGE, Failed
-from kodgate.cli.opening import Opened, with_store
+from kodgate.cli.opening import Opened, audit, with_store
 from kodgate.cli.opening import new_secret as make_secret
 from kodgate.config import Config
 from kodgate.core import ledger, money
@@ -78,6 +78,21 @@ def change(config: Config, *, login: str, changes: list[str]) -> int:
     return 0
 
 
+def resume(config: Config, *, login: str) -> int:
+    """Lifts what a broken rule has stopped; the reason goes into the audit trail."""
+
+    async def work(opened: Opened) -> str:
+        account = await _account(opened, login)
+        if not await opened.store.resume_account(account.id):
+            raise Failed(f"{account.login} is not stopped", REFUSED)
+        detail = f"{account.login}: {account.stopped_why}"
+        await audit(opened, account_id=account.id, action="account_resumed", detail=detail)
+        return detail
+
+    typer.echo(f"{with_store(config, work)}: takes codes again")
+    return 0
+
+
 def show_all(config: Config) -> int:
     """One row an account."""
 
@@ -85,16 +100,20 @@ def show_all(config: Config) -> int:
         return await opened.store.accounts()
 
     table = Table("login", "name", "status", "tariff", "balance", "reserved", "limit", "secrets")
-    for account in with_store(config, work):
+    found = with_store(config, work)
+    for account in found:
         table.add_row(
             account.login,
             account.name,
-            account.status.value,
+            account.status.value if account.stopped_at is None else "stopped",
             account.tariff,
             *(_print(x) for x in (account.balance, account.held, account.credit_limit)),
             str(len(account.secrets)),
         )
     Console().print(table)
+    for account in found:
+        if account.stopped_at is not None:
+            typer.echo(f"{account.login} takes no codes: {account.stopped_why}")
     return 0
 
 

@@ -228,6 +228,15 @@ def account_set(
     exits.run(lambda: command.change(settings, login=login, changes=setting))
 
 
+@account_app.command("resume")
+def account_resume(login: str, config: ConfigFile = None, data: Data = None) -> None:
+    """Let an account take codes again that a broken rule has stopped."""
+    from kodgate.cli import accounts as command
+
+    settings = _settings(config, data=data)
+    exits.run(lambda: command.resume(settings, login=login))
+
+
 @account_app.command("top-up")
 def account_top_up(
     login: str,

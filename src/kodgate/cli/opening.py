@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import string
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,9 @@ from kodgate.cli.exits import SETUP, Failed
 from kodgate.config import Config
 from kodgate.engine.clock import Clock
 from kodgate.store import Store
+from kodgate.store.cabinet import CabinetStore
 from kodgate.store.keyring import Keyring
+from kodgate.store.tables import tables
 from kodgate.web import app
 
 SECRET_LENGTH = 32
@@ -61,6 +64,23 @@ def _check_exists(config: Config, *, create: bool) -> None:
     if create or not config.database_url.startswith("sqlite:") or path.exists():
         return
     raise Failed(f"there is no database {path}: start `kodgate up` or `kodgate serve` first", SETUP)
+
+
+async def audit(opened: Opened, *, account_id: int | None, action: str, detail: str) -> None:
+    """A line of the audit trail, like those of the console."""
+    await CabinetStore(tables(opened.store)).audit(
+        at=wall_ms(),
+        account_id=account_id,
+        actor="command line",
+        action=action,
+        detail=detail,
+        ip="",
+    )
+
+
+def wall_ms() -> int:
+    """Wall clock: people's sessions and the audit trail do not run at the business clock's pace."""
+    return int(time.time() * 1000)
 
 
 def new_secret() -> str:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 import sys
-import time
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from kodgate.cli.exits import REFUSED, USAGE, Failed
-from kodgate.cli.opening import Opened, with_store
+from kodgate.cli.opening import Opened, audit, wall_ms, with_store
 from kodgate.config import Config
 from kodgate.store.cabinet import CabinetStore, User
 from kodgate.store.tables import tables
@@ -50,7 +49,7 @@ async def add(opened: Opened, *, login: str, account: str, role: Role, password:
             login=login,
             role=role.value,
             password=passwords.make_hash(password),
-            at=_now_ms(),
+            at=wall_ms(),
         )
     except ValueError as error:
         raise Failed(str(error), REFUSED) from None
@@ -130,16 +129,4 @@ async def _user(opened: Opened, login: str) -> User:
 
 
 async def _audit(opened: Opened, user: User, action: str) -> None:
-    await _cabinet(opened).audit(
-        at=_now_ms(),
-        account_id=user.account_id,
-        actor="command line",
-        action=action,
-        detail=user.login,
-        ip="",
-    )
-
-
-def _now_ms() -> int:
-    """Wall clock: people's sessions and the audit trail do not run at the business clock's pace."""
-    return int(time.time() * 1000)
+    await audit(opened, account_id=user.account_id, action=action, detail=user.login)

@@ -136,6 +136,10 @@ class Account:
     spent_on: int = 0
     spent: int = 0
     """Charges less refunds of the day `spent_on` (core.ledger.Funds)."""
+    stopped_at: int | None = None
+    """Since when it takes no orders, because its books or a message broke a rule (D16); None: it
+    does. An operator resumes it."""
+    stopped_why: str = ""
     settings: AccountSettings = field(default_factory=AccountSettings)
     secrets: tuple[Secret, ...] = ()
 

@@ -169,6 +169,9 @@ class Store(Protocol):
         tariff: str | None = None,
     ) -> Account: ...
 
+    async def resume_account(self, account_id: int) -> bool:
+        """Lets an account take orders again that a broken rule has stopped; False: none had."""
+
     async def add_secret(
         self, account_id: int, digest: bytes, *, at: int, others_expire_at: int | None
     ) -> None:

@@ -40,6 +40,10 @@ def change(account_id: int, line: tuple[Any, ...]) -> Program[Account]:
     return (yield from _existing(account_id))
 
 
+def resume(account_id: int) -> Program[bool]:
+    return bool((yield from ask(sql.RESUME_ACCOUNT, account_id)))
+
+
 def _existing(account_id: int) -> Program[Account]:
     found = yield from account(sql.ACCOUNT_BY_ID, account_id)
     if found is None:

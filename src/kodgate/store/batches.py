@@ -6,6 +6,7 @@ everywhere: provider's ids, packets by id, accounts by id.
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,27 +16,29 @@ from kodgate.core.life import Verdict
 from kodgate.core.orders import NotPlaced, Order, Placed
 from kodgate.core.types import Observation, Task
 from kodgate.store import Claimed, Recorded, rows, sql
-from kodgate.store.advancing import PARKED_SOURCES, Loaded, Parked, Unit
+from kodgate.store.advancing import PARKED_SOURCES, UNMATCHED, Loaded, Parked, Unit
 from kodgate.store.placing import DAY_MS, Known, Placing
 from kodgate.store.program import Free, Hold, Program, Used, ask, change_all, many
+
+FAULTY = Recorded(matched=False, may_go_on=False, woken=(), words=("faulty",))
+"""An observation that broke a rule of money or state: nothing of it was stored."""
+
+log = logging.getLogger(__name__)
 
 # Accept
 
 
-def place(orders: Sequence[Order], stopped: set[int]) -> Program[list[Placed | NotPlaced]]:
-    """`stopped`: accounts that take no orders (D16)."""
-    placing = Placing((yield from known(orders, stopped)))
+def place(orders: Sequence[Order]) -> Program[list[Placed | NotPlaced]]:
+    placing = Placing((yield from known(orders)))
     answers = [placing.place(order) for order in orders]
     yield from write_placing(placing)
     return answers
 
 
-def known(orders: Sequence[Order], stopped: set[int]) -> Program[Known]:
-    """What placing these orders looks at."""
-    accounts = sorted({order.account_id for order in orders} - stopped)
-    found = Known(
-        funds={row[0]: rows.funds_of(row) for row in (yield from ask(sql.FUNDS, accounts))}
-    )
+def known(orders: Sequence[Order]) -> Program[Known]:
+    """What placing these orders looks at. An account that a broken rule stopped has no funds."""
+    funds = yield from ask(sql.FUNDS, sorted({order.account_id for order in orders}))
+    found = Known(funds={row[0]: rows.funds_of(row) for row in funds if row[6] is None})
     unique = {
         (order.account_id, order.user_message_id)
         for order in orders
@@ -172,6 +175,42 @@ def whose(seen: Observation) -> Program[tuple[int | None, int | None]]:
     if message_id is None:
         return None, None
     return message_id, unit.row(message_id).packet.account_id
+
+
+def refuse(seen: Observation, error: Exception, *, broken: bool) -> Program[Recorded]:
+    """Leaves an observation out. `broken`: it broke a rule of money or state, which stops the
+    account's accepts, and nothing else (D16)."""
+    message_id, account = yield from whose(seen)
+    log.critical(
+        "an observation was refused: message %s, account %s, source %s: %s",
+        message_id,
+        account,
+        seen.source,
+        type(error).__name__,
+    )
+    if message_id is None:
+        return UNMATCHED
+    if account is not None and broken:
+        yield from stop(account, message_id, seen.source, error, at=seen.at)
+    return FAULTY
+
+
+def set_aside(row: rows.Row, aside: Program[Any], error: Exception, *, at: int) -> Program[None]:
+    """A message (`row`: its id, its packet, ...) that cannot be taken is looked at again later;
+    its account takes no orders."""
+    (account,) = (yield from ask(sql.ACCOUNT_OF_PACKET, row[1]))[0]
+    yield from stop(account, row[0], "queue", error, at=at)
+    yield from aside
+    fault = type(error).__name__
+    log.critical("message %s, account %s, was refused: %s", row[0], account, fault)
+
+
+def stop(
+    account_id: int, message_id: int, source: str, error: Exception, *, at: int
+) -> Program[None]:
+    """For every node, until an operator resumes it. The first reason stays."""
+    why = f"message {message_id}, {source}: {type(error).__name__}"
+    yield from ask(sql.STOP_ACCOUNT, at, why, account_id)
 
 
 def lock(packet_ids: Iterable[int]) -> Program[Unit]:

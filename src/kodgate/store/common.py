@@ -19,7 +19,6 @@ from kodgate.store import (
     Due,
     LedgerEntry,
     PacketRow,
-    Recorded,
     Route,
     TimelineEntry,
     Unavailable,
@@ -35,9 +34,6 @@ from kodgate.store import (
 from kodgate.store import accounts as books
 from kodgate.store.program import Program, ask, one
 
-FAULTY = Recorded(matched=False, may_go_on=False, woken=(), words=("faulty",))
-"""An observation that broke a rule of money or state: nothing of it was stored."""
-
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
@@ -45,9 +41,6 @@ T = TypeVar("T")
 class CommonStore:
     """`Store` but for `open`, `close`, `accept` and `record`. A program is made anew for each try,
     so it is handed over as what makes it."""
-
-    _stopped: set[int]
-    """Accounts whose books broke a rule: they take no orders (D16)."""
 
     async def _change(self, make: Callable[[], Program[T]]) -> T:
         """One transaction, durable when this returns. Raises Unavailable, InDoubt."""
@@ -106,6 +99,9 @@ class CommonStore:
         text = None if settings is None else rows.settings_text(settings)
         line = (status and status.value, text, credit_limit, tariff, account_id)
         return await self._change(lambda: books.change(account_id, line))
+
+    async def resume_account(self, account_id: int) -> bool:
+        return await self._change(lambda: books.resume(account_id))
 
     async def add_secret(
         self, account_id: int, digest: bytes, *, at: int, others_expire_at: int | None
@@ -168,6 +164,7 @@ class CommonStore:
             find=lambda: batches.claimable(channel, now, limit),
             alone=lambda row: batches.take([row], taking),
             aside=lambda row: ask(sql.SET_SEND_ASIDE, lease_until, row[0]),
+            at=now,
         )
 
     async def due(self, *, now: int, until: int, limit: int) -> list[Due]:
@@ -176,6 +173,7 @@ class CommonStore:
             find=lambda: reading.overdue(now=now, limit=limit),
             alone=lambda row: reading.reserve([row], now=now, until=until),
             aside=lambda row: ask(sql.SET_DECISION_ASIDE, until, until, row[0]),
+            at=now,
         )
 
     async def _around_faults(
@@ -185,6 +183,7 @@ class CommonStore:
         find: Callable[[], Program[list[rows.Row]]],
         alone: Callable[[rows.Row], Program[list[T]]],
         aside: Callable[[rows.Row], Program[Any]],
+        at: int,
     ) -> list[T]:
         """All rows in one transaction. Where one of them breaks a rule, each in its own: a broken
         row stops nothing but its account's accepts, and comes again later (D6, D16)."""
@@ -201,18 +200,8 @@ class CommonStore:
             except (Unavailable, InDoubt):
                 break  # what was taken is in hand; the rest is still due
             except Exception as error:
-                await self._set_aside(row, aside, error)
+                await self._change(partial(_set_aside, row, aside, error, at))
         return done
-
-    async def _set_aside(
-        self, row: rows.Row, aside: Callable[[rows.Row], Program[Any]], error: Exception
-    ) -> None:
-        """`row`: message, packet, ..."""
-        account = await self._look(lambda: one(sql.ACCOUNT_OF_PACKET, row[1]))
-        self._stopped.add(account)
-        await self._change(partial(aside, row))
-        fault = type(error).__name__
-        log.critical("message %s, account %s, was refused: %s", row[0], account, fault)
 
     # What operators do by hand
 
@@ -308,6 +297,12 @@ class CommonStore:
 
     async def change(self, make: Callable[[], Program[T]]) -> T:
         return await self._change(make)
+
+
+def _set_aside(
+    row: rows.Row, aside: Callable[[rows.Row], Program[Any]], error: Exception, at: int
+) -> Program[None]:
+    return batches.set_aside(row, aside(row), error, at=at)
 
 
 def _each(statements: Sequence[tuple[str, Sequence[Any]]]) -> Program[list[rows.Row]]:

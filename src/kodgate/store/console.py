@@ -171,6 +171,11 @@ class ConsoleStore:
         found = await self._tables.fetch(query, NODE_PREFIX)
         return {row[0].removeprefix(NODE_PREFIX): row[1] for row in found}
 
+    async def stopped(self) -> list[str]:
+        """Logins of the accounts that a broken rule has stopped."""
+        query = "select login from account where stopped_at is not null order by login"
+        return [row[0] for row in await self._tables.fetch(query)]
+
     # Queue and dead letters
 
     async def open_letters(self, *, limit: int) -> list[Letter]:

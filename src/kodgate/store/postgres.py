@@ -12,8 +12,7 @@ import asyncpg
 from kodgate.core.orders import NotPlaced, Order, Placed
 from kodgate.core.types import Observation
 from kodgate.store import Recorded, batches, nothing, placing, sql, verifying
-from kodgate.store.advancing import UNMATCHED
-from kodgate.store.common import FAULTY, CommonStore
+from kodgate.store.common import CommonStore
 from kodgate.store.postgres_driver import Connection, run
 from kodgate.store.postgres_ids import Blocks
 from kodgate.store.postgres_lane import QUEUE_MAX, WORKERS, Lane
@@ -53,7 +52,6 @@ class PostgresStore(CommonStore):
     def __init__(self, url: str, *, queue_max: int = QUEUE_MAX) -> None:
         self._url = url
         self._queue_max = queue_max
-        self._stopped: set[int] = set()
         self._under_way: set[asyncio.Task[Any]] = set()
         self._pools: list[Pool] = []
         self.placing: Lane[Order, Placed | NotPlaced]
@@ -160,7 +158,7 @@ class PostgresStore(CommonStore):
     def _place(
         self, connection: Connection, orders: Sequence[Order]
     ) -> Awaitable[list[Placed | NotPlaced]]:
-        return run(connection, batches.place(orders, self._stopped), self._ids)
+        return run(connection, batches.place(orders), self._ids)
 
     def _advance(
         self, connection: Connection, observations: Sequence[Observation]
@@ -170,19 +168,8 @@ class PostgresStore(CommonStore):
     async def _faulty(
         self, connection: Connection, seen: Observation, error: Exception
     ) -> Recorded:
-        """A broken rule of money or state stops the account's accepts, nothing else (D16)."""
-        message_id, account = await run(connection, batches.whose(seen), self._ids)
         broken = isinstance(error, AssertionError | asyncpg.IntegrityConstraintViolationError)
-        if account is not None and broken:
-            self._stopped.add(account)
-        log.critical(
-            "an observation was refused: message %s, account %s, source %s: %s",
-            message_id,
-            account,
-            seen.source,
-            type(error).__name__,
-        )
-        return FAULTY if message_id is not None else UNMATCHED
+        return await run(connection, batches.refuse(seen, error, broken=broken), self._ids)
 
 
 async def _not_placed(_connection: Connection, order: Order, error: Exception) -> NotPlaced:

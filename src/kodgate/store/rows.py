@@ -42,9 +42,9 @@ MESSAGE = (
 )
 ACCOUNT = (
     "id, login, name, status, tariff, credit_limit, balance, held, created_at, settings, spent_on,"
-    " spent"
+    " spent, stopped_at, stopped_why"
 )
-FUNDS = "id, balance, held, credit_limit, spent_on, spent"
+FUNDS = "id, balance, held, credit_limit, spent_on, spent, stopped_at"
 MONEY = "id, balance, held, spent_on, spent"
 TRANSFER = (
     "account_id, at, kind, debit, credit, amount, customer, balance_after, packet_id, message_id,"
@@ -186,6 +186,8 @@ def account_of(row: Row, secrets: Iterable[Row]) -> Account:
         settings=settings_of(row[9]),
         spent_on=row[10],
         spent=row[11],
+        stopped_at=row[12],
+        stopped_why=row[13],
         secrets=tuple(
             Secret(id=s[0], digest=s[1], created_at=s[2], expires_at=s[3]) for s in secrets
         ),

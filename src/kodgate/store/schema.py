@@ -94,6 +94,8 @@ account = _table(
     _text("settings"),
     _int("spent_on", server_default=text("0")),  # the day of UTC of the newest charge or refund
     _int("spent", server_default=text("0")),  # charges less refunds of that day
+    _int("stopped_at", null=True),  # since when it takes no orders; set, a rule was broken
+    _text("stopped_why", server_default=text("''")),
     _check("balance", f"balance between -{MONEY_MAX} and {MONEY_MAX}"),
     _check("held", f"held between 0 and {MONEY_MAX}"),
     _check("credit_limit", f"credit_limit between 0 and {MONEY_MAX}"),

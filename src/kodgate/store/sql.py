@@ -11,7 +11,7 @@ from __future__ import annotations
 from kodgate.core.life import GRACE_MS
 from kodgate.store import rows
 
-REVISION = "0011"
+REVISION = "0012"
 """The newest migration; a store refuses a database of another one."""
 
 
@@ -201,6 +201,13 @@ CHANGE_ACCOUNT = (
 RAISE_LIMIT_MAX = (
     "update account set credit_limit_max = credit_limit"
     " where id = ? and credit_limit_max < credit_limit"
+)
+STOP_ACCOUNT = (
+    "update account set stopped_at = ?, stopped_why = ? where id = ? and stopped_at is null"
+)
+RESUME_ACCOUNT = (
+    "update account set stopped_at = null, stopped_why = ''"
+    " where id = ? and stopped_at is not null returning id"
 )
 END_SECRETS = (
     "update api_secret set expires_at = ?"

@@ -14,9 +14,8 @@ from typing import Any, TypeVar
 from kodgate.core.orders import NotPlaced, Order, Placed
 from kodgate.core.types import Observation
 from kodgate.store import Recorded, Unavailable, batches, placing, sql
-from kodgate.store.advancing import UNMATCHED
 from kodgate.store.checkpointing import Checkpointer
-from kodgate.store.common import FAULTY, CommonStore
+from kodgate.store.common import CommonStore
 from kodgate.store.program import Program
 from kodgate.store.sqlite_driver import run
 from kodgate.store.writer import QUEUE_MAX, Work, Writer
@@ -56,12 +55,9 @@ class SqliteStore(CommonStore):
     def __init__(self, path: Path, *, queue_max: int = QUEUE_MAX) -> None:
         self._path = path
         self._queue_max = queue_max
-        self._stopped: set[int] = set()
         self._connections = local()
         self._opened: list[sqlite3.Connection] = []
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="kodgate-reader")
-        self._accept = Work(apply=self._place, failed=_not_placed, short=True, last=True)
-        self._record = Work(apply=_advance, failed=self._faulty, short=True)
         self.writer: Writer
         self._checkpointer: Checkpointer
 
@@ -84,10 +80,10 @@ class SqliteStore(CommonStore):
     # The hot path
 
     async def accept(self, orders: Sequence[Order]) -> list[Placed | NotPlaced]:
-        return await self.writer.do(self._accept, orders)
+        return await self.writer.do(_ACCEPT, orders)
 
     async def record(self, observations: Sequence[Observation]) -> list[Recorded]:
-        return await self.writer.do(self._record, observations)
+        return await self.writer.do(_RECORD, observations)
 
     async def _change(self, make: Callable[[], Program[T]]) -> T:
         return await self._write(lambda db: run(db, make()))
@@ -142,23 +138,6 @@ class SqliteStore(CommonStore):
             raise
         return db
 
-    def _place(self, db: sqlite3.Connection, orders: Sequence[Order]) -> list[Placed | NotPlaced]:
-        return run(db, batches.place(orders, self._stopped))
-
-    def _faulty(self, db: sqlite3.Connection, seen: Observation, error: Exception) -> Recorded:
-        """A broken rule of money or state stops the account's accepts, nothing else (D16)."""
-        message_id, account = run(db, batches.whose(seen))
-        if account is not None and isinstance(error, AssertionError | sqlite3.IntegrityError):
-            self._stopped.add(account)
-        log.critical(
-            "an observation was refused: message %s, account %s, source %s: %s",
-            message_id,
-            account,
-            seen.source,
-            type(error).__name__,
-        )
-        return FAULTY if message_id is not None else UNMATCHED
-
 
 def connect(path: Path) -> sqlite3.Connection:
     """Transactions are begun and ended by us alone. The file must exist."""
@@ -191,6 +170,15 @@ def _check(db: sqlite3.Connection) -> None:
         raise RuntimeError(f"the database has version {found}, this is {sql.REVISION}: migrate it")
 
 
+def _place(db: sqlite3.Connection, orders: Sequence[Order]) -> list[Placed | NotPlaced]:
+    return run(db, batches.place(orders))
+
+
+def _faulty(db: sqlite3.Connection, seen: Observation, error: Exception) -> Recorded:
+    broken = isinstance(error, AssertionError | sqlite3.IntegrityError)
+    return run(db, batches.refuse(seen, error, broken=broken))
+
+
 def _advance(db: sqlite3.Connection, observations: Sequence[Observation]) -> list[Recorded]:
     return run(db, batches.advance(observations))
 
@@ -198,6 +186,10 @@ def _advance(db: sqlite3.Connection, observations: Sequence[Observation]) -> lis
 def _not_placed(db: sqlite3.Connection, order: Order, error: Exception) -> NotPlaced:
     log.error("an order of account %s was refused: %s", order.account_id, type(error).__name__)
     return placing.UNAVAILABLE
+
+
+_ACCEPT = Work(apply=_place, failed=_not_placed, short=True, last=True)
+_RECORD = Work(apply=_advance, failed=_faulty, short=True)
 
 
 def path_of(url: str) -> Path:

@@ -92,6 +92,11 @@ def business(accounts: Sequence[Account], versions: Sequence[Tariff], now: int) 
     found = [Finding(Grade.OK, "accounts", str(len(accounts)))]
     if not accounts:
         found = [Finding(Grade.WARN, "accounts", "none", "kodgate account create LOGIN")]
+    for one in accounts:
+        if one.stopped_at is not None:
+            said = f"{one.login} takes no codes, a rule was broken: {one.stopped_why}"
+            fix = f"look at the message and the books, then: kodgate account resume {one.login}"
+            found.append(Finding(Grade.FAIL, "accounts", said, fix))
     names = {account.tariff for account in accounts}
     missing = sorted(name for name in names if tariffs.current(versions, name, now) is None)
     if missing:

@@ -15,6 +15,8 @@ from kodgate.cli.exits import REFUSED, USAGE
 from kodgate.cli.main import app
 from kodgate.cli.opening import Opened, with_store
 from kodgate.config import Config, load
+from kodgate.core.accounts import Account
+from kodgate.store import sql
 from kodgate.store.cabinet import CabinetStore, User
 from kodgate.store.tables import tables
 from kodgate.web import findings
@@ -93,6 +95,31 @@ def test_a_user_that_makes_no_sense_is_not_created(
     assert run("user", "create", *words).exit_code == status
 
 
+def test_a_stopped_account_is_listed_with_its_reason_and_resumed(run: Run, config: Config) -> None:
+    why = "message 7000001, receipt: AssertionError"
+
+    async def stop(opened: Opened) -> None:
+        await tables(opened.store).run([(sql.STOP_ACCOUNT, (1_000, why, 1))])
+
+    with_store(config, stop)
+    assert f"alice takes no codes: {why}" in run("account", "list").output
+    assert f"alice: {why}" in run("account", "resume", "alice").output
+    assert why not in run("account", "list").output
+    assert run("account", "resume", "alice").exit_code == REFUSED
+    assert "account_resumed" in _audits(config)
+
+
+def test_doctor_names_a_stopped_account(run: Run, config: Config) -> None:
+    async def accounts(opened: Opened) -> list[Account]:
+        await tables(opened.store).run([(sql.STOP_ACCOUNT, (1_000, "message 7000001", 1))])
+        return await opened.store.accounts()
+
+    found = findings.business(with_store(config, accounts), [], 0)
+    (told,) = [one for one in found if one.grade is Grade.FAIL and one.what == "accounts"]
+    assert "message 7000001" in told.found
+    assert told.fix.endswith("kodgate account resume alice")
+
+
 def test_a_login_is_taken_once(run: Run) -> None:
     assert run("user", "create", "olga").exit_code == 0
     assert run("user", "create", "olga").exit_code == REFUSED
@@ -128,10 +155,16 @@ def test_a_lost_second_factor_is_switched_off_on_record(run: Run, config: Config
     assert run("user", "totp-reset", "olga").exit_code == 0
     assert _user(config, "olga").totp is None
 
+    assert "totp_off" in _audits(config)
+
+
+def _audits(config: Config) -> list[str]:
+    """What is in the audit trail."""
+
     async def audits(opened: Opened) -> list[str]:
         return [each.action for each in await CabinetStore(tables(opened.store)).audits(None)]
 
-    assert "totp_off" in with_store(config, audits)
+    return with_store(config, audits)
 
 
 def test_a_backup_is_copied_and_noted(run: Run, config: Config, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from tests.web.console.kit import Office, Person, token
 from kodgate.core.accounts import Account, AccountStatus
 from kodgate.core.errors import Refused
 from kodgate.core.requests import Credentials
+from kodgate.store import sql
 
 SECRET = re.compile(r'id="secret">([A-Za-z0-9]+)<')
 
@@ -89,6 +90,30 @@ async def test_a_blocked_account_is_refused_at_once_and_works_again_after(
     assert (await account(open_office)).status is AccountStatus.ACTIVE
     assert len(await open_office.audits("account_blocked")) == 1
     assert len(await open_office.audits("account_unblocked")) == 1
+
+
+async def test_a_stopped_account_says_why_and_is_resumed(open_office: Office, olga: Person):
+    await stop_alice(open_office)
+    text = (await olga.get("accounts/1")).text
+    assert "Приём кодов остановлен" in text
+    assert "message 7000001, receipt: AssertionError" in text
+    assert "остановлен" in (await olga.get("accounts")).text
+    assert "нарушено правило учёта: alice" in (await olga.get("")).text
+    assert "снова принимаются" in await olga.do("accounts/1/resume")
+    assert (await account(open_office)).stopped_at is None
+    assert "Приём кодов остановлен" not in (await olga.get("accounts/1")).text
+    (line,) = await open_office.audits("account_resumed")
+    assert line.detail == "alice: message 7000001, receipt: AssertionError"
+
+
+async def test_a_resume_of_what_runs_leaves_no_trace(open_office: Office, olga: Person):
+    await olga.do("accounts/1/resume")
+    assert await open_office.audits("account_resumed") == []
+
+
+async def stop_alice(office: Office) -> None:
+    why = "message 7000001, receipt: AssertionError"
+    await office.house.store.run([(sql.STOP_ACCOUNT, (1_000, why, 1))])  # type: ignore[attr-defined]
 
 
 async def test_a_top_up_stands_first_among_the_operations(open_office: Office, olga: Person):

@@ -146,6 +146,14 @@ async def block(visit: Visit, account: Account) -> Response:
     return visit.go(f"accounts/{account.id}", note=word)
 
 
+async def resume(visit: Visit, account: Account) -> Response:
+    """Lifts what a broken rule has stopped (D16)."""
+    if await visit.site.engine.store.resume_account(account.id):
+        detail = f"{account.login}: {account.stopped_why}"
+        await record(visit, "account_resumed", detail, account)
+    return visit.go(f"accounts/{account.id}", note="account_resumed")
+
+
 async def set_settings(visit: Visit, account: Account) -> Response:
     """One section; what is not in it is not looked at (S-112)."""
     place, fields = f"accounts/{account.id}", SECTIONS.get(visit.form.get("section", ""))
@@ -298,6 +306,7 @@ PAGES = (
     look("accounts/{account_id}", of_account(show)),
     act("accounts/{account_id}/change", of_account(change), proof=True),
     act("accounts/{account_id}/block", of_account(block), proof=True),
+    act("accounts/{account_id}/resume", of_account(resume), proof=True),
     act("accounts/{account_id}/settings", of_account(set_settings), proof=True),
     act("accounts/{account_id}/secret", of_account(add_secret), proof=True),
     act("accounts/{account_id}/user", of_account(add_user), proof=True),

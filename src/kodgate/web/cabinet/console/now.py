@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from starlette.responses import Response
@@ -53,6 +54,7 @@ async def now(visit: Visit) -> Response:
     outcomes = await site.readings.outcomes(since=at - HOUR_MS, until=at + 1)
     nodes, channels = await node_views(visit), channel_views(site.engine)
     stuck = await site.engine.store.stuck(now=at, patience_ms=patience_ms(visit), limit=STUCK_MAX)
+    stopped = await site.readings.stopped()
     late_ms = 0 if due_since is None else max(0, at - due_since)
     return visit.page(
         "console/now.html",
@@ -68,7 +70,7 @@ async def now(visit: Visit) -> Response:
         nodes=nodes,
         channels=channels,
         counted=counted(site.engine.meters),
-        problems=problems(channels, waiting, nodes, late_ms, len(stuck)),
+        problems=problems(channels, waiting, nodes, late_ms, len(stuck), stopped),
         at=at,
     )
 
@@ -123,6 +125,7 @@ def problems(
     nodes: list[NodeView],
     late_ms: int,
     stuck: int,
+    stopped: Sequence[str],
 ) -> list[Problem]:
     """What the operator should know without looking for it."""
     found = [
@@ -140,6 +143,9 @@ def problems(
         for each in channels
         if each.shut
     ]
+    if stopped:
+        text = N_("Приём кодов остановлен, нарушено правило учёта:")
+        found.append(Problem(tone="bad", text=text, detail=", ".join(stopped), path="accounts"))
     if stuck:
         many = f"{STUCK_MAX}+" if stuck == STUCK_MAX else str(stuck)
         text = N_("Застряли сообщения, срок которых прошёл:")
