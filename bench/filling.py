@@ -53,11 +53,24 @@ STORIES = (*((READ,),) * 14, *((UNREAD, ARRIVED),) * 3, (UNREAD, LOST), (REFUSED
 """Of twenty codes fifteen are read in Telegram, four arrive by SMS, one is lost."""
 
 
-def fill(url: str, keyring: Keyring, *, account_id: int, plan: str, packets: int) -> None:
-    """Spread evenly over the last 30 days. `url` is of a migrated database with this account."""
+def evenly(day: float) -> float:
+    return day
+
+
+def fill(
+    url: str,
+    keyring: Keyring,
+    *,
+    account_id: int,
+    plan: str,
+    packets: int,
+    rhythm: Callable[[float], float] = evenly,
+) -> None:
+    """Spread over the last 30 days: `rhythm` moves what even spreading puts at a day, 0 to 30.
+    `url` is of a migrated database with this account."""
 
     def all_rows(connection: Connection) -> None:
-        filling = Filling(keyring, account_id, plan, packets)
+        filling = Filling(keyring, account_id, plan, packets, rhythm)
         for chunk in filling.chunks():
             for table, lines in chunk:
                 connection.execute(insert(table), lines)
@@ -93,7 +106,14 @@ async def _on_postgres(url: str, act: Callable[[Connection], object]) -> None:
 class Filling:
     """The rows of one packet after the other, with a balance that runs along."""
 
-    def __init__(self, keyring: Keyring, account_id: int, plan: str, packets: int) -> None:
+    def __init__(
+        self,
+        keyring: Keyring,
+        account_id: int,
+        plan: str,
+        packets: int,
+        rhythm: Callable[[float], float],
+    ) -> None:
         self.balance = 0
         self.packet_id = schema.PACKET_ID_MIN
         self.message_id = schema.MESSAGE_ID_MIN
@@ -101,6 +121,7 @@ class Filling:
         self._account_id = account_id
         self._plan = plan
         self._packets = packets
+        self._rhythm = rhythm
         self._until = int(time.time() * 1000)
         self._found: dict[str, list[Row]] = {}
 
@@ -119,7 +140,8 @@ class Filling:
 
     def _packet(self, number: int) -> None:
         self.packet_id += 1
-        at = self._until - (self._packets - number) * DAYS * DAY_MS // self._packets
+        day = self._rhythm(number * DAYS / self._packets)
+        at = self._until - DAYS * DAY_MS + int(day * DAY_MS)
         story = STORIES[number * 7 % len(STORIES)]
         began = at
         for num, ending in enumerate(story, 1):
@@ -127,7 +149,7 @@ class Filling:
             self._message(num, ending, at, at + took)
             at += took
         phone, code = f"79{number % 10_000_000 + 120_000_000:09d}", f"{number % 9_000 + 1_000}"
-        day = time.strftime("%Y-%m-%d", time.gmtime(began / 1000))
+        key_day = time.strftime("%Y-%m-%d", time.gmtime(began / 1000))
         digest = self._keyring.phone_digest(phone)
         code_digest = self._keyring.code_digest(self._account_id, phone, code)
         found = dict.fromkeys(rows.PACKET.split(", "))
@@ -137,12 +159,12 @@ class Filling:
             "created_at": began,
             "zone": number % ZONES + 1,
             "ttl_s": 300,
-            "phone": self._keyring.seal(day, "phone", self._account_id, digest, phone),
+            "phone": self._keyring.seal(key_day, "phone", self._account_id, digest, phone),
             "phone_digest": digest,
             "phone_mask": phones.mask(phone),
-            "code": self._keyring.seal(day, "code", self._account_id, code_digest, code),
+            "code": self._keyring.seal(key_day, "code", self._account_id, code_digest, code),
             "code_digest": code_digest,
-            "key_day": day,
+            "key_day": key_day,
             "dialect": "http_asp",
             "user_message_id": str(number),
             "caller_ip": "192.0.2.1",

@@ -318,6 +318,8 @@ def shown(config: BaseModel, above: str = "") -> Iterator[tuple[str, str]]:
             yield from shown(value, f"{above}{name}.")
         elif isinstance(value, SecretStr):
             yield f"{above}{name}", HIDDEN if value.get_secret_value() else ""
+        elif isinstance(value, bool):
+            yield f"{above}{name}", str(value).lower()
         elif isinstance(value, tuple):
             yield f"{above}{name}", ", ".join(str(one) for one in value)
         else:

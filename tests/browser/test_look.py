@@ -132,7 +132,7 @@ def test_what_an_account_sees_on_its_first_day(
     with eye(chromium, running, new, language) as bob:
         for address in shown(cabinet.PREFIX, cabinet.PAGES, {"packet_id": "1"}):
             if address != "/cabinet/messages/1":
-                bob.open(address)
+                bob.open(address, name=f"first day {address}")
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -22,6 +22,9 @@ BACKUP_AGE_MAX_S = 26 * 3600
 """A daily backup may be two hours late."""
 
 
+AHEAD = "%(seconds)s s from the wall clock"
+
+
 class Grade(StrEnum):
     OK = "OK"
     WARN = "WARN"
@@ -30,26 +33,32 @@ class Grade(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line: what was looked at, what was found, what to do."""
+    """One line: what was looked at, what was found, what to do.
+
+    With `values` for the %-marks of `found`, which is what catalogues translate.
+    """
 
     grade: Grade
     what: str
     found: str
     fix: str = ""
+    values: Mapping[str, object] = field(default_factory=dict)
 
     def __str__(self) -> str:
+        found = self.found % self.values if self.values else self.found
         fix = f"\n      fix: {self.fix}" if self.fix else ""
-        return f"{self.grade:<4}  {self.what}: {self.found}{fix}"
+        return f"{self.grade:<4}  {self.what}: {found}{fix}"
 
 
 def disk(folder: Path) -> Finding:
     """Of the data folder, or of the one above it where it is not there yet."""
     place = folder if folder.exists() else folder.resolve().parent
     free = shutil.disk_usage(place).free
-    found = f"{free / 1024**3:.1f} GiB free at {place}"
+    values = {"free": f"{free / 1024**3:.1f}", "place": place}
+    found = "%(free)s GiB free at %(place)s"
     if free < DISK_FREE_MIN:
-        return Finding(Grade.WARN, "disk", found, "make room: a full disk stops accepting")
-    return Finding(Grade.OK, "disk", found)
+        return Finding(Grade.WARN, "disk", found, "make room: a full disk stops accepting", values)
+    return Finding(Grade.OK, "disk", found, values=values)
 
 
 def ledger(problems: Sequence[str]) -> Finding:
@@ -67,24 +76,27 @@ def backup(mark: str | None, wall_s: float) -> Finding:
         )
     told = json.loads(mark)
     age_s = max(0.0, wall_s - told["at"] / 1000)
-    found = f"{age_s / 3600:.1f} h old: {told['to']}"
+    values = {"hours": f"{age_s / 3600:.1f}", "to": told["to"]}
+    found = "%(hours)s h old: %(to)s"
     if age_s > BACKUP_AGE_MAX_S:
-        return Finding(Grade.WARN, "backup", found, "see why the daily backup did not run")
-    return Finding(Grade.OK, "backup", found)
+        return Finding(Grade.WARN, "backup", found, "see why the daily backup did not run", values)
+    return Finding(Grade.OK, "backup", found, values=values)
 
 
 def drift(clock: Clock) -> Finding:
     """The gateway's clock beside the wall clock; a scaled one is meant to be ahead."""
     ahead_s = clock.now() / 1000 - time.time()
+    values = {"seconds": f"{ahead_s:+.1f}"}
     if clock.scale == 1 and abs(ahead_s) > DRIFT_MAX_S:
         return Finding(
             Grade.WARN,
             "clock",
-            f"the gateway's clock is {ahead_s:+.0f} s from the wall clock",
+            AHEAD,
             "set the machine's clock (NTP); then start once with trust_wall_clock = true."
             " Data of a time-scaled demo stays ahead",
+            values,
         )
-    return Finding(Grade.OK, "clock", f"{ahead_s:+.1f} s from the wall clock")
+    return Finding(Grade.OK, "clock", AHEAD, values=values)
 
 
 def business(accounts: Sequence[Account], versions: Sequence[Tariff], now: int) -> list[Finding]:
@@ -101,8 +113,9 @@ def business(accounts: Sequence[Account], versions: Sequence[Tariff], now: int) 
     missing = sorted(name for name in names if tariffs.current(versions, name, now) is None)
     if missing:
         fix = f"kodgate tariff import FILE --name {missing[0]}"
-        found.append(Finding(Grade.FAIL, "tariffs", f"none in force: {', '.join(missing)}", fix))
+        values = {"names": ", ".join(missing)}
+        found.append(Finding(Grade.FAIL, "tariffs", "none in force: %(names)s", fix, values))
     else:
         known = len({version.name for version in versions})
-        found.append(Finding(Grade.OK, "tariffs", f"{known} in force"))
+        found.append(Finding(Grade.OK, "tariffs", "%(known)s in force", values={"known": known}))
     return found

@@ -67,10 +67,31 @@ def test_russian_counts_in_three_forms(num: int, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("language", "text"),
-    [("ru", "7\xa0492,80\xa0₽"), ("en", "RUB7,492.80")],
+    [("ru", "7\xa0492,80\xa0₽"), ("en", "₽7,492.80")],
 )
 def test_money_is_written_as_people_write_it(language: str, text: str) -> None:
     assert texts.Writer(language).money(74_928_000) == text
+
+
+@pytest.mark.parametrize(
+    ("ms", "text"),
+    [(3_400, "3,4 с"), (312_000, "5 мин 12 с"), (300_000, "5 мин"), (7_200_000, "2 ч")],
+)
+def test_a_duration_names_no_empty_parts(ms: int, text: str) -> None:
+    assert texts.Writer("ru").duration(ms) == text
+
+
+@pytest.mark.parametrize(
+    ("zone", "text"),
+    [
+        ("UTC", "UTC"),
+        ("Europe/Moscow", "Europe/Moscow (UTC+3)"),
+        ("Asia/Kolkata", "Asia/Kolkata (UTC+5:30)"),
+        ("America/Caracas", "America/Caracas (UTC-4)"),
+    ],
+)
+def test_a_zone_is_named_with_its_offset(zone: str, text: str) -> None:
+    assert texts.Writer("ru", zone).zone_name() == text
 
 
 def test_money_keeps_all_its_decimals() -> None:

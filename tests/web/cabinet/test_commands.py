@@ -171,14 +171,14 @@ def test_a_backup_is_copied_and_noted(run: Run, config: Config, tmp_path: Path) 
     assert run("db", "backup", str(tmp_path / "copy.db")).exit_code == 0
     assert (tmp_path / "copy.db").exists()
     found = findings.backup(_value(config, findings.BACKUP_KEY), time.time())
-    assert (found.grade, "0.0 h old" in found.found) == (Grade.OK, True)
+    assert (found.grade, "0.0 h old" in str(found)) == (Grade.OK, True)
 
 
 def test_a_backup_of_an_own_tool_is_noted_in_its_words(run: Run, config: Config) -> None:
     assert run("db", "backup", "--done", "pg_dump to north").exit_code == 0
     mark = _value(config, findings.BACKUP_KEY)
     late = findings.backup(mark, time.time() + findings.BACKUP_AGE_MAX_S + 1)
-    assert (late.grade, late.found) == (Grade.WARN, "26.0 h old: pg_dump to north")
+    assert late.grade is Grade.WARN and "26.0 h old: pg_dump to north" in str(late)
 
 
 @pytest.mark.parametrize("words", [(), ("copy.db", "--done", "words")])

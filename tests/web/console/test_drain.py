@@ -37,7 +37,7 @@ async def test_new_codes_skip_a_drained_channel_and_are_refunded_there(valved: O
         first = (await valved.house.messages(sent))[0]
         assert (first.state.value, first.refunded) == ("failed", True)
         assert valved.house.telegram.sends == []
-        assert "Канал выведен из работы: telegram" in await olga.see()
+        assert "Канал выведен из работы: Telegram" in await olga.see()
     assert [each.detail for each in await valved.audits("channel_drained")] == ["telegram"]
 
 

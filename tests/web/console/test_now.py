@@ -20,7 +20,7 @@ async def test_the_first_page_counts_what_was_accepted_in_the_last_minute(
 async def test_the_first_page_names_a_channel_that_takes_nothing(open_office: Office, olga: Person):
     open_office.house.sms.live = False
     text = await olga.see()
-    assert "Канал не принимает сообщения: sms: switched away by the test" in text
+    assert "Канал не принимает сообщения: SMS: switched away by the test" in text
 
 
 async def test_the_first_page_tells_of_a_node_that_fell_silent(open_office: Office, olga: Person):
@@ -37,7 +37,7 @@ async def test_messages_that_no_node_carries_are_told(open_office: Office, olga:
     open_office.house.telegram.capacity = 0
     await open_office.house.send()
     text = await olga.see()
-    assert "Сообщения ждут канала, которым не занят ни один узел: telegram" in text
+    assert "Сообщения ждут канала, которым не занят ни один узел: Telegram" in text
 
 
 async def test_what_was_delivered_shows_as_a_share(open_office: Office, olga: Person):

@@ -104,8 +104,8 @@ async def test_the_system_tells_version_schema_clock_and_settings(
     assert "✓ все применены" in text
     assert "http.port 8080" in text
     assert "master_key ***" in text
-    assert "Книга … обратите внимание never checked" in text
-    assert "off for: olga" in text
+    assert "Книга … обратите внимание ещё не проверяли" in text
+    assert "выключен у: olga" in text
 
 
 async def test_a_channel_that_is_down_stands_first_on_the_system_page(
@@ -113,7 +113,7 @@ async def test_a_channel_that_is_down_stands_first_on_the_system_page(
 ):
     open_office.house.sms.live = False
     text = await olga.see("system")
-    assert text.index("sms: switched away by the test") < text.index("never checked")
+    assert text.index("SMS: switched away by the test") < text.index("ещё не проверяли")
 
 
 def test_no_secret_of_the_settings_is_shown(tmp_path: Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
 from kodgate.web.cabinet import texts
+from kodgate.web.cabinet.console import system
 
 FOLDER = Path(texts.__file__).parent
 KEYWORDS = {"_": None, "gettext": None, "ngettext": (1, 2), "N_": None, "text": None}
@@ -42,3 +44,19 @@ def test_every_text_has_its_english():
 
 def test_no_english_is_kept_for_a_text_that_is_gone():
     assert not sorted(known("en.console.po") - said())
+
+
+def findings() -> set[str]:
+    """What an examination says, in English, for `kodgate doctor` says it too."""
+    found: set[str] = set()
+    for file in (FOLDER.parent / "findings.py", FOLDER / "console" / "system.py"):
+        nodes = [*ast.walk(ast.parse(file.read_text("utf-8")))]
+        docs = {node.value for node in nodes if isinstance(node, ast.Expr)}
+        texts = [node for node in nodes if isinstance(node, ast.Constant) and node not in docs]
+        found |= {node.value for node in texts if isinstance(node.value, str)}
+    wanted = {text for text in found if re.search(r"[a-z] [a-z(%]|%\(.*[a-z]$", text)}
+    return {one for one in wanted if not one.startswith("kodgate ")} - system.WHATS.keys()
+
+
+def test_every_finding_has_its_russian():
+    assert not sorted(findings() - known("ru*.po"))

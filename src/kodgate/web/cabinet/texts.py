@@ -21,6 +21,8 @@ LANGUAGES = ("ru", "en")
 """The first is the language that the texts are written in."""
 
 CURRENCY = "RUB"
+PATTERNS = {"en": "₽#,##0.00"}
+"""Of money, where Babel's own is poor: `RUB7,492.80`."""
 DAYS_FROM_H = 48
 """From here on a duration is told in days."""
 
@@ -78,6 +80,7 @@ class Writer:
         return numbers.format_currency(
             Decimal(amount) / money.SCALE,
             CURRENCY,
+            PATTERNS.get(self.language),
             locale=self._locale,
             decimal_quantization=False,
         )
@@ -127,18 +130,25 @@ class Writer:
         return self.moment(at).isoformat(timespec="milliseconds")
 
     def duration(self, ms: int) -> str:
-        """`3,4 с`, `5 мин 12 с`, `2 ч 10 мин`."""
+        """`3,4 с`, `5 мин 12 с`, `2 ч`."""
         seconds = ms / 1000
         if seconds < 60:
             return self.text("%(num)s с", num=self.number(round(seconds, 1)))
         minutes, rest = divmod(int(seconds), 60)
         if minutes < 60:
-            return self.text("%(minutes)s мин %(seconds)s с", minutes=minutes, seconds=rest)
+            return self._two("%(num)s мин", minutes, "%(num)s с", rest)
         hours, minutes = divmod(minutes, 60)
         if hours >= DAYS_FROM_H:
             return self.plural("%(num)s день", "%(num)s дней", hours // 24)
-        return self.text("%(hours)s ч %(minutes)s мин", hours=self.number(hours), minutes=minutes)
+        return self._two("%(num)s ч", hours, "%(num)s мин", minutes)
+
+    def _two(self, large: str, count: int, small: str, rest: int) -> str:
+        parts = [(large, count), *([(small, rest)] if rest else [])]
+        return " ".join(self.text(unit, num=num) for unit, num in parts)
 
     def zone_name(self) -> str:
-        now = datetime.now(UTC).astimezone(self._zone)
-        return f"{self._zone.key} (UTC{now:%z})"
+        """`Europe/Moscow (UTC+3)`; `UTC` alone."""
+        offset = f"{datetime.now(UTC).astimezone(self._zone):%z}"
+        hours, minutes = int(offset[:3]), offset[3:]
+        told = f"UTC{hours:+d}" + (f":{minutes}" if minutes != "00" else "")
+        return "UTC" if self._zone.key == "UTC" else f"{self._zone.key} ({told})"

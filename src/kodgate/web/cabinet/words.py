@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 def N_(text: str) -> str:  # noqa: N802  (gettext's own name: it marks a text to be translated)
     return text
@@ -29,6 +31,11 @@ TONES = {
 SIGNS = {"wait": "…", "good": "✓", "bad": "✕", "info": "i", "money": "₽"}
 
 CHANNELS = {"telegram": "Telegram", "sms": "SMS"}
+
+
+def channels(names: Iterable[str]) -> str:
+    return ", ".join(CHANNELS.get(name, name) for name in names)
+
 
 KINDS = {
     "charge": N_("списание"),

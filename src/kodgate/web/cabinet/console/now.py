@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from kodgate.store.console import Outcome, Waiting
+from kodgate.web.cabinet import words
 from kodgate.web.cabinet.console.desk import desk, look, patience_ms
 from kodgate.web.cabinet.console.readings import ChannelView, channel_views, counted
 from kodgate.web.cabinet.visit import Visit
@@ -132,14 +133,19 @@ def problems(
         Problem(
             tone="bad",
             text=N_("Канал не принимает сообщения:"),
-            detail=f"{each.name}: {each.why}",
+            detail=f"{words.channels([each.name])}: {each.why}",
             path="channels",
         )
         for each in channels
         if each.here and not each.live and not each.shut
     ]
     found += [
-        Problem(tone="wait", text=N_("Канал выведен из работы:"), detail=each.name, path="channels")
+        Problem(
+            tone="wait",
+            text=N_("Канал выведен из работы:"),
+            detail=words.channels([each.name]),
+            path="channels",
+        )
         for each in channels
         if each.shut
     ]
@@ -153,7 +159,7 @@ def problems(
     carried = {channel for each in nodes if each.alive for channel in each.sends}
     for channel in sorted({each.channel for each in waiting if each.state == "queued"} - carried):
         text = N_("Сообщения ждут канала, которым не занят ни один узел:")
-        found.append(Problem(tone="bad", text=text, detail=channel, path="queue"))
+        found.append(Problem(tone="bad", text=text, detail=words.channels([channel]), path="queue"))
     if late_ms > LATE_MS:
         text = N_("Сообщения ждут отправки дольше 10 секунд.")
         found.append(Problem(tone="wait", text=text, detail="", path="queue"))

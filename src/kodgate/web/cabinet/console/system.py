@@ -10,6 +10,7 @@ from starlette.responses import Response
 from kodgate.store import sql
 from kodgate.store.keyring import Keyring
 from kodgate.web import findings
+from kodgate.web.cabinet import words
 from kodgate.web.cabinet.console.desk import Console, desk, look
 from kodgate.web.cabinet.console.ledger import CHECK_KEY
 from kodgate.web.cabinet.console.readings import channel_views
@@ -77,10 +78,11 @@ async def examine(site: Console, revision: str) -> list[Finding]:
 
 def _database(revision: str) -> Finding:
     if revision != sql.REVISION:
-        return Finding(
-            Grade.FAIL, "database", f"schema {revision}, this version needs {sql.REVISION}"
-        )
-    return Finding(Grade.OK, "database", f"schema {revision} is current")
+        values = {"revision": revision, "needed": sql.REVISION}
+        found = "schema %(revision)s, this version needs %(needed)s"
+        return Finding(Grade.FAIL, "database", found, values=values)
+    found = "schema %(revision)s is current"
+    return Finding(Grade.OK, "database", found, values={"revision": revision})
 
 
 async def _ledger(site: Console) -> Finding:
@@ -99,7 +101,8 @@ def _channels(site: Console) -> list[Finding]:
         Finding(
             Grade.OK if view.live else Grade.FAIL,
             "channel",
-            f"{view.name}: {'live' if view.live else view.why}",
+            "%(channel)s: live" if view.live else "%(channel)s: %(why)s",
+            values={"channel": words.channels([view.name]), "why": view.why},
         )
         for view in views
         if view.here
@@ -115,7 +118,8 @@ async def _second_factor(site: Console) -> Finding:
     ]
     if bare:
         fix = "switch it on in the profile"
-        return Finding(Grade.WARN, "second factor", f"off for: {', '.join(bare)}", fix)
+        values = {"logins": ", ".join(bare)}
+        return Finding(Grade.WARN, "second factor", "off for: %(logins)s", fix, values)
     return Finding(Grade.OK, "second factor", "on for every operator")
 
 

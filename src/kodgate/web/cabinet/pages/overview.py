@@ -90,11 +90,18 @@ def _problems(visit: Visit, account: Account, funnel: Funnel, period_ms: int) ->
         text = N_("Коды на некоторые префиксы уходят, но не доходят: похоже на накрутку.")
         found.append(Problem(tone="bad", text=text, path="security#pumping"))
     if visit.may("money"):
-        lasts = _lasts_ms(account, funnel, period_ms)
-        if _spendable(account) <= 0 or (lasts is not None and lasts < LOW_HOURS * 3_600_000):
-            text = N_("Денег на счёте меньше, чем на сутки при нынешнем темпе.")
-            found.append(Problem(tone="wait", text=text, path="money"))
+        found += _short_of_money(account, _lasts_ms(account, funnel, period_ms))
     return found
+
+
+def _short_of_money(account: Account, lasts_ms: int | None) -> list[Problem]:
+    if _spendable(account) <= 0:
+        text = N_("На счёте нет денег: новые коды получают ошибку 3.")
+        return [Problem(tone="bad", text=text, path="money")]
+    if lasts_ms is not None and lasts_ms < LOW_HOURS * 3_600_000:
+        text = N_("При нынешнем темпе денег не хватит и на сутки.")
+        return [Problem(tone="wait", text=text, path="money")]
+    return []
 
 
 PAGES = (Page(path="", view=overview),)

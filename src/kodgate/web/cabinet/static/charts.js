@@ -33,11 +33,14 @@
   };
 
   const writer = (lang, unit) => {
-    const how = unit === "money" ? { style: "currency", currency: "RUB", maximumFractionDigits: 2, minimumFractionDigits: 0 }
+    const how = unit === "money" ? { style: "currency", currency: "RUB", currencyDisplay: "narrowSymbol", maximumFractionDigits: 2, minimumFractionDigits: 0 }
       : unit ? { style: "unit", unit, unitDisplay: "narrow", maximumFractionDigits: 1 } : { maximumFractionDigits: 2 };
     const format = new Intl.NumberFormat(lang, how);
     return (value) => (value == null ? "" : format.format(value));
   };
+
+  // Of ticks that would say the same only the first speaks.
+  const once = (texts) => texts.map((text, i) => (text === texts[i - 1] ? "" : text));
 
   const clocks = (plot) => {
     const make = (how) => new Intl.DateTimeFormat(plot.dataset.lang, { timeZone: plot.dataset.zone, ...how });
@@ -59,7 +62,7 @@
     return [data, {
       scales: { x: { range: [since, until] }, y },
       axes: [
-        { ...axis(), size: 32, values: (_, ticks) => ticks.map((at) => (isLong ? day : clock).format(at * 1000)) },
+        { ...axis(), size: 32, values: (_, ticks) => once(ticks.map((at) => (isLong ? day : clock).format(at * 1000))) },
         { ...axis(), size: plot.dataset.unit ? 66 : 44, values: (_, ticks) => ticks.map(write),
           ...(isLog ? { splits: (_, __, low, high) => DECADES.filter((at) => at >= low && at <= high), filter: (_, splits) => splits } : {}) },
       ],
@@ -124,7 +127,7 @@
     return [[xs, ...heights.toReversed()], {
       scales: { x: { range: [Math.min(since, xs[0] - step / 2), until] }, y: { range: (_, __, high) => [0, Math.max(high, 1) * 1.08] } },
       axes: [
-        { ...axis(), size: 32, values: (_, ticks) => ticks.map((at) => (isLong ? day : clock).format(at * 1000)) },
+        { ...axis(), size: 32, values: (_, ticks) => once(ticks.map((at) => (isLong ? day : clock).format(at * 1000))) },
         { ...axis(), size: 44, values: (_, ticks) => ticks.map((at) => (Number.isInteger(at) ? write(at) : "")) },
       ],
       series: [
@@ -152,6 +155,7 @@
   };
 
   const KINDS = { bars, stack };
+  let drawn = new AbortController();
   const draw = (plot) => {
     const told = read(document.getElementById(plot.dataset.table));
     if (!told.rows.length) return;
@@ -161,8 +165,16 @@
     const legend = { markers: { width: 2, dash: (_, i) => ["solid", "dashed", "dotted"][dashes[i] ?? 0] } };
     const chart = new uPlot({ ...size(), ...how, legend, cursor: { drag: { x: false } } }, data, plot);
     if (plot.dataset.kind === "stack") opens(chart, told);
-    addEventListener("resize", () => chart.setSize(size()));
+    addEventListener("resize", () => chart.setSize(size()), { signal: drawn.signal });
+    drawn.signal.addEventListener("abort", () => chart.destroy());
   };
 
-  document.querySelectorAll(".plot").forEach(draw);
+  // Colours are read when a chart is drawn: another theme is another drawing.
+  const all = () => document.querySelectorAll(".plot").forEach(draw);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+    drawn.abort();
+    drawn = new AbortController();
+    all();
+  });
+  all();
 })();
