@@ -203,6 +203,8 @@ def test_a_code_is_confirmed_by_any_of_its_ids_once(shared: Caller, name: str) -
     )
     ids = {"package_id": sent["pakage"], "mess_id": sent["systemId"], "user_mess_id": own}
     given = {name: ids[name]}
+    under_way = f"select 1 from message where id = {ids['mess_id']} and attempts > 0"
+    until(lambda: shared.rows(under_way), 10)  # confirmed before, it would be cancelled
     assert shared.json("/confirm", code="0470", **given)["errcode"] == "112"
     assert shared.json("/confirm", code="471", **given)["state"] == "Rejected"
     right = shared.json("/confirm", code="0471", **given)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -72,12 +70,11 @@ def test_the_request_log_is_of_all_processes(front: Gateway) -> None:
     alice.post("/http_in5.asp", http_password="wrong")
     time.sleep(2)
     front.kill()
-    with closing(sqlite3.connect(front.data / "kodgate.db")) as db:
-        found = db.execute("select error, count(*) from request_log group by error").fetchall()
-        counted = db.execute(
-            "select error, sum(count) from request_count where span_ms = 60000 group by error"
-        ).fetchall()
-    assert found == counted and dict(found)[1] == 1
+    found = alice.rows("select error, count(*) from request_log group by error")
+    counted = alice.rows(
+        "select error, sum(count) from request_count where span_ms = 60000 group by error"
+    )
+    assert dict(found) == dict(counted) and dict(found)[1] == 1
 
 
 def test_a_sender_that_starts_frees_no_claim_of_another(front: Gateway) -> None:
