@@ -19,9 +19,9 @@ from kodgate.core.errors import InDoubt
 from kodgate.core.life import Verdict
 from kodgate.core.orders import NotPlaced, Order, Placed
 from kodgate.core.types import Event, Observation, State
-from kodgate.store import Unavailable, migrate, open_store, schema, sql
+from kodgate.store import Unavailable, batches, migrate, open_store, schema, sql
 from kodgate.store.postgres import PostgresStore
-from kodgate.store.postgres_driver import Connection
+from kodgate.store.postgres_driver import Connection, run
 from kodgate.store.postgres_link import SILENT_S, UNSAFE, connect, pool, transact
 
 from .cluster import Cluster
@@ -44,6 +44,19 @@ from .kit import (
     row,
     sent,
 )
+
+
+class Counting:
+    """A connection that counts what it asks the server."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.asked = 0
+
+    def __getattr__(self, name: str) -> Any:
+        self.asked += 1
+        return getattr(self._connection, name)
+
 
 BreakLedger = Callable[[int], Awaitable[None]]
 
@@ -376,6 +389,21 @@ async def test_receipts_do_not_wait_for_accepts(store: PostgresStore, url: str) 
 
 
 # Several nodes
+
+
+async def test_a_batch_of_accepts_asks_the_server_three_times(
+    store: PostgresStore, url: str
+) -> None:
+    """Money under lock, then what else is looked at, then all that is written."""
+    alice, bob = await account(store), await account(store, "bob")
+    asked = {"unique_days": 7, "code_generated": True, "per_phone_day": 5}
+    orders = [order(who, user_message_id="m1", **asked) for who in (alice, bob)]
+    connection = await connect(url)
+    counting = Counting(connection)
+    answers = await run(counting, batches.place(orders), store._ids)
+    await connection.close()
+    assert all(isinstance(answer, Placed) for answer in answers)
+    assert counting.asked == 3
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from kodgate.core.tariffs import Price, Tariff
 from kodgate.core.types import Transfer
 from kodgate.store import AlreadyBooked, Route, rows, sql
 from kodgate.store.placing import transfer_row
-from kodgate.store.program import Program, ask, change_all, many
+from kodgate.store.program import Many, Program, ask, many, write_all
 
 
 def account(query: str, key: str | int) -> Program[Account | None]:
@@ -89,9 +89,11 @@ def post(
         document=document,
         comment=comment,
     )
-    yield from many(sql.INSERT_TRANSFERS, [line])
     money = [rows.money_row(account_id, left)]
-    yield from change_all(sql.UPDATE_MONEY, money, sql.UPDATE_MONEY_TAIL)
+    yield from write_all(
+        Many(sql.INSERT_TRANSFERS, [line]),
+        Many(sql.UPDATE_MONEY, money, sql.UPDATE_MONEY_TAIL, exact=True),
+    )
     return left.balance
 
 

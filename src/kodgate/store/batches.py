@@ -18,7 +18,7 @@ from kodgate.core.types import Observation, Task
 from kodgate.store import Claimed, Recorded, rows, sql
 from kodgate.store.advancing import PARKED_SOURCES, UNMATCHED, Loaded, Parked, Unit
 from kodgate.store.placing import DAY_MS, Known, Placing
-from kodgate.store.program import Free, Hold, Program, Used, ask, change_all, many
+from kodgate.store.program import Free, Hold, Many, Program, Used, ask, look_all, many, write_all
 
 FAULTY = Recorded(matched=False, may_go_on=False, woken=(), words=("faulty",))
 """An observation that broke a rule of money or state: nothing of it was stored."""
@@ -44,19 +44,23 @@ def known(orders: Sequence[Order]) -> Program[Known]:
         for order in orders
         if order.unique_days is not None and order.user_message_id is not None
     }
-    firsts = yield from many(sql.FIRST, sorted(unique), sql.FIRST_TAIL)
-    for account, user_id, packet, at in firsts:
-        found.first[account, user_id] = (packet, at)
     codes = {
         (order.phone_digest, order.account_id, order.code_digest)
         for order in orders
         if order.code_generated
     }
-    for code, until, ended in (yield from many(sql.LIVE, sorted(codes), sql.LIVE_TAIL)):
-        found.live[code].append((until, ended))
     phones = {(order.phone_digest, order.at - DAY_MS) for order in orders if order.is_limited}
     oldest = list({line[0]: line for line in sorted(phones, reverse=True)}.values())
-    for phone, account, at in (yield from many(sql.RECENT, oldest, sql.RECENT_TAIL)):
+    firsts, live, recent = yield from look_all(
+        Many(sql.FIRST, sorted(unique), sql.FIRST_TAIL),
+        Many(sql.LIVE, sorted(codes), sql.LIVE_TAIL),
+        Many(sql.RECENT, oldest, sql.RECENT_TAIL),
+    )
+    for account, user_id, packet, at in firsts:
+        found.first[account, user_id] = (packet, at)
+    for code, until, ended in live:
+        found.live[code].append((until, ended))
+    for phone, account, at in recent:
         found.recent[phone].append((account, at))
     found.packet_ids, found.message_ids = yield Free(len(orders), ("packet", "message"))
     return found
@@ -66,15 +70,17 @@ def write_placing(placing: Placing) -> Program[None]:
     lines = placing.rows
     if not lines.packets:
         return
-    yield from many(sql.INSERT_PACKETS, lines.packets)
-    yield from many(sql.INSERT_MESSAGES, lines.messages)
-    yield from many(sql.INSERT_TRANSFERS, lines.transfers)
     newest = list({line[:2]: line for line in lines.unique_ids}.values())
-    yield from many(sql.INSERT_UNIQUE, newest, sql.OR_REPLACE_UNIQUE)
     money = [
         rows.money_row(account, placing.known.funds[account]) for account in sorted(lines.touched)
     ]
-    yield from change_all(sql.UPDATE_MONEY, money, sql.UPDATE_MONEY_TAIL)
+    yield from write_all(
+        Many(sql.INSERT_PACKETS, lines.packets),
+        Many(sql.INSERT_MESSAGES, lines.messages),
+        Many(sql.INSERT_TRANSFERS, lines.transfers),
+        Many(sql.INSERT_UNIQUE, newest, sql.OR_REPLACE_UNIQUE),
+        Many(sql.UPDATE_MONEY, money, sql.UPDATE_MONEY_TAIL, exact=True),
+    )
     yield Used((("packet", placing.known.packet_ids), ("message", placing.known.message_ids)))
 
 
@@ -299,18 +305,22 @@ def write_unit(unit: Unit) -> Program[None]:
         accounts = sorted({move.account_id for move in writes.moves})
         funds = yield from ask(sql.FUNDS, accounts)
         money = unit.settle({row[0]: rows.funds_of(row) for row in funds})
+    else:
+        money = []
     created = [unit.message_row(id) for id in sorted(writes.created)]
-    yield from many(sql.INSERT_MESSAGES, created)
     changed = [_news(unit.message_row(id)) for id in sorted(writes.changed - writes.created)]
-    yield from change_all(sql.UPDATE_MESSAGES, changed, sql.UPDATE_MESSAGES_TAIL)
     packets = [_packet_news(unit.loaded, id) for id in sorted(writes.packets)]
-    yield from change_all(sql.UPDATE_PACKETS, packets, sql.UPDATE_PACKETS_TAIL)
-    if writes.moves:
-        yield from many(sql.INSERT_TRANSFERS, writes.transfers)
-        yield from many(sql.INSERT_TRANSFERS, writes.bookings, sql.OR_IGNORE)
-        yield from change_all(sql.UPDATE_MONEY, money, sql.UPDATE_MONEY_TAIL)
-    yield from many(sql.INSERT_ALIASES, writes.aliases, sql.OR_IGNORE)
-    yield from many(sql.INSERT_EVENTS, writes.events)
+    yield from write_all(
+        Many(sql.INSERT_MESSAGES, created),
+        Many(sql.UPDATE_MESSAGES, changed, sql.UPDATE_MESSAGES_TAIL, exact=True),
+        Many(sql.UPDATE_PACKETS, packets, sql.UPDATE_PACKETS_TAIL, exact=True),
+        Many(sql.INSERT_TRANSFERS, writes.transfers),
+        Many(sql.INSERT_TRANSFERS, writes.bookings, sql.OR_IGNORE),
+        Many(sql.UPDATE_MONEY, money, sql.UPDATE_MONEY_TAIL, exact=True),
+        Many(sql.INSERT_ALIASES, writes.aliases, sql.OR_IGNORE),
+        Many(sql.INSERT_EVENTS, writes.events),
+    )
+    # what waited under a key goes before anything new waits there
     yield from many(sql.DELETE_PARKED, sorted(writes.unparked), sql.DELETE_PARKED_TAIL)
     parked = [(*place, at) for place, at in sorted(writes.parked.items())]
     yield from many(sql.INSERT_PARKED, parked, sql.OR_IGNORE)

@@ -28,7 +28,23 @@ class Many:
 
     head: str
     lines: Sequence[Line]
-    tail: str
+    tail: str = ""
+    exact: bool = False
+    """Of a write: a row must be met for every line. A lost compare-and-set is a bug."""
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """Reads that do not wait for each other; the answer: the rows of each."""
+
+    parts: Sequence[Many]
+
+
+@dataclass(frozen=True, slots=True)
+class Writes:
+    """Changes of different rows, in any order; the answer: how many rows each changed."""
+
+    parts: Sequence[Many]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +70,8 @@ class Hold:
 
 
 T = TypeVar("T")
-Program = Generator[Ask | Many | Free | Used | Hold, Any, T]
+Wanted = Ask | Many | Looks | Writes | Free | Used | Hold
+Program = Generator[Wanted, Any, T]
 
 
 def ask(text: str, *line: Any) -> Program[list[Row]]:
@@ -73,8 +90,17 @@ def many(head: str, lines: Sequence[Line], tail: str = "") -> Program[list[Row]]
     return found[0]
 
 
-def change_all(head: str, lines: Sequence[Line], tail: str) -> Program[None]:
-    """An update that must meet a row for every line: a lost compare-and-set is a bug."""
-    if lines:
-        _, changed = yield Many(head, lines, tail)
-        assert changed == len(lines), f"{len(lines) - changed} rows were not as they were read"
+def look_all(*parts: Many) -> Program[list[list[Row]]]:
+    """The rows of each part; a part without lines has none."""
+    asked = [part for part in parts if part.lines]
+    answers = iter((yield Looks(asked)) if asked else ())
+    return [next(answers) if part.lines else [] for part in parts]
+
+
+def write_all(*parts: Many) -> Program[None]:
+    wanted = [part for part in parts if part.lines]
+    if not wanted:
+        return
+    for part, changed in zip(wanted, (yield Writes(wanted)), strict=True):
+        lost = len(part.lines) - changed
+        assert not (part.exact and lost), f"{lost} rows were not as they were read"

@@ -10,7 +10,7 @@ from itertools import chain, count
 from typing import Any, TypeVar
 
 from kodgate.store import rows, sql
-from kodgate.store.program import Ask, Free, Hold, Many, Program, Used
+from kodgate.store.program import Ask, Free, Hold, Looks, Many, Program, Used, Wanted, Writes
 
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 """Rows that a statement has room for: few sizes, so that the prepared ones are found again. A batch
@@ -36,12 +36,16 @@ def run(connection: sqlite3.Connection, program: Program[T]) -> T:
         answer = _answer(connection, wanted)
 
 
-def _answer(connection: sqlite3.Connection, wanted: Ask | Many | Free | Used | Hold) -> Any:
+def _answer(connection: sqlite3.Connection, wanted: Wanted) -> Any:
     match wanted:
         case Ask(text, line):
             return connection.execute(_translated(text), _parameters(line)).fetchall()
         case Many(head, lines, tail):
             return _many(connection, head, lines, tail)
+        case Looks(parts):
+            return [_many(connection, part.head, part.lines, part.tail)[0] for part in parts]
+        case Writes(parts):
+            return [_many(connection, part.head, part.lines, part.tail)[1] for part in parts]
         case Free(_, names):
             line = _parameters([list(names)])
             free = dict(connection.execute(_translated(sql.FREE_IDS), line).fetchall())
