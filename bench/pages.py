@@ -55,7 +55,8 @@ _LINK = re.compile(r'href="([^"]+)"')
 _CSRF = re.compile(r'name="csrf" value="([^"]+)"')
 
 IGNORING = ("tariffs", "test", "requests", "documentation", "security", "users", "actions",
-            "accounts", "audit", "system", "messages", "money", "ledger")  # fmt: skip
+            "accounts", "audit", "system", "messages", "money", "ledger", "channels",
+            "routes")  # fmt: skip
 """Pages that know no period."""
 
 LAST = schema.PACKET_ID_MIN + 1
@@ -74,6 +75,8 @@ ASKED = {
         f"?before={LAST + 50}",
     ),
     "/cabinet/money": ("?kind=topup", "?until=2020-01-01", "?before=1000", "/statement"),
+    "/console/accounts": ("/1", "?q=ali"),
+    "/console/tariffs": ("/default",),
 }
 """Beyond the menus: the dearest of what a page can be asked."""
 

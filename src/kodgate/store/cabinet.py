@@ -96,6 +96,11 @@ class Filter:
     before_id: int | None = None
     """The page after this packet."""
 
+    @property
+    def is_scanned(self) -> bool:
+        """Whether only the newest `SCANNED_MAX` packets of the period are looked at."""
+        return self.state not in OPEN and (self.state or self.channel) is not None
+
 
 _USER = (
     "id, account_id, login, email, role, password, totp, totp_step, language, disabled, created_at"
@@ -305,7 +310,7 @@ class CabinetStore:
         source = f"packet p{where}"
         if chosen.state in OPEN:
             source, line = self._open(where, line, chosen)
-        elif (chosen.state or chosen.channel) is not None:
+        elif chosen.is_scanned:
             source, line = await self._scanned(where, line, chosen)
         columns = ", ".join(f"p.{name}" for name in rows.PACKET.split(", "))
         query = f"select {columns} from {source} order by p.created_at desc, p.id desc limit ?"

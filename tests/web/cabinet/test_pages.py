@@ -102,6 +102,17 @@ async def test_filters_are_in_the_address(open_hall: Hall, owner: Person) -> Non
     assert "Ничего не нашлось" in await owner.see("messages?until=2001-01-01")
 
 
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [("?state=failed", True), ("?channel=sms", True), ("?state=queued", False), ("", False)],
+)
+async def test_a_list_says_how_far_it_looked(
+    open_hall: Hall, owner: Person, query: str, told: bool
+) -> None:
+    page = await owner.get(f"messages{query}")
+    assert ("Просмотрены последние" in page.text) is told
+
+
 @pytest.mark.parametrize("query", ["?before=x&state=y&since=2026-13-40", "?q=%00&period=5"])
 async def test_a_spoilt_address_is_not_an_error(owner: Person, query: str) -> None:
     for path in ("messages", "money", "reports", ""):

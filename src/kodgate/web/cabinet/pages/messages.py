@@ -16,7 +16,7 @@ from kodgate.channels.smpp.receipts import provider_id
 from kodgate.core import phones
 from kodgate.core.errors import BY_NUMBER, Refused
 from kodgate.store import PacketRow
-from kodgate.store.cabinet import Filter
+from kodgate.store.cabinet import SCANNED_MAX, Filter
 from kodgate.web.cabinet import timeline, verdict, words
 from kodgate.web.cabinet.masks import masked
 from kodgate.web.cabinet.pages.requests import shown_value
@@ -71,7 +71,14 @@ async def messages(visit: Visit) -> Response:
         more = rows[PAGE_ROWS - 1].packet.id if len(rows) > PAGE_ROWS else None
         rows = rows[:PAGE_ROWS]
     kept = {k: visit.query.get(k, "") for k in ("state", "channel", "since", "until")}
-    return visit.page("messages.html", packets=rows, query=query, kept=kept, more=more)
+    return visit.page(
+        "messages.html",
+        packets=rows,
+        query=query,
+        kept=kept,
+        more=more,
+        scanned=SCANNED_MAX if chosen.is_scanned and not query else None,
+    )
 
 
 def _filter(visit: Visit) -> Filter:
