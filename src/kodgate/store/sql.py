@@ -11,7 +11,7 @@ from __future__ import annotations
 from kodgate.core.life import GRACE_MS
 from kodgate.store import rows
 
-REVISION = "0012"
+REVISION = "0010"
 """The newest migration; a store refuses a database of another one."""
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from alembic import op
 
-revision = "0009"
-down_revision = "0007"
+revision = "0007"
+down_revision = "0006"
 
 OLD = ("ix_packet_code_digest", "ix_packet_phone_digest_account_id_created_at")
 NEW = ["phone_digest", "account_id", "code_digest", "created_at"]
