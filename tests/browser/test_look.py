@@ -21,7 +21,7 @@ from kodgate.web.cabinet.site import Page
 pytestmark = [pytest.mark.browser, pytest.mark.e2e]
 
 OPERATOR = "operator"
-NEW = "bakery"
+NEW = "florist"
 FILES = (".csv", ".json", "/events")
 """Ends of addresses that are no pages."""
 
@@ -117,7 +117,7 @@ def test_the_inbox(running: Gateway, chromium: Browser, packet: str, language: s
 def new(running: Gateway) -> str:
     """The owner of an account that was opened this minute."""
     for command in (
-        ["account", "create", NEW, "--name", "Bakery"],
+        ["account", "create", NEW, "--name", "Florist"],
         ["user", "create", NEW, "--account", NEW, "--password-stdin"],
     ):
         whole = [sys.executable, "-m", "kodgate", *command, "--data", str(running.data)]
