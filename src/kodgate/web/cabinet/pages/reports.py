@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 from collections import Counter
@@ -103,24 +104,30 @@ class Piece:
 async def show(visit: Visit) -> Response:
     name, since, until = period(visit)
     slots = _slots(visit, TREND_MS[name])
-    pieces = await _pieces(visit, since, until, slots)
+    pieces, before, arrivals, pace, rejections, lost = await asyncio.gather(
+        _pieces(visit, since, until, slots),
+        _pieces(visit, since - PERIODS[name], since, ALL),
+        visit.site.sums.arrivals(visit.own.id, since=since, until=until, slots=slots),
+        _pace(visit, name, since, until),
+        _rejections(visit, since, until, slots),
+        losses(visit, since, until),
+    )
     found = [row for piece in pieces for row in piece.sums]
-    arrivals = await visit.site.sums.arrivals(visit.own.id, since=since, until=until, slots=slots)
     return visit.page(
         "reports.html",
         period=name,
         periods=NAMES,
         span=(since, until),
-        pace=await _pace(visit, name, since, until),
+        pace=pace,
         pace_ms=PACE_MS[name],
         trend_ms=TREND_MS[name],
         times=_times(row._replace(at=0) for row in arrivals),
         times_by_slot=_times(arrivals),
         zones=_zones(found),
         funnel=figures.funnel(found),
-        saved=_saved(pieces, await _pieces(visit, since - PERIODS[name], since, ALL)),
-        rejections=await _rejections(visit, since, until, slots),
-        losses=await losses(visit, since, until),
+        saved=_saved(pieces, before),
+        rejections=rejections,
+        losses=lost,
     )
 
 
