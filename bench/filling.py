@@ -112,7 +112,7 @@ class Filling:
         account_id: int,
         plan: str,
         packets: int,
-        rhythm: Callable[[float], float],
+        rhythm: Callable[[float], float] = evenly,
     ) -> None:
         self.balance = 0
         self.packet_id = schema.PACKET_ID_MIN

@@ -23,6 +23,7 @@ BACKUP_AGE_MAX_S = 26 * 3600
 
 
 AHEAD = "%(seconds)s s from the wall clock"
+STOPPED = "%(login)s takes no codes, a rule was broken: %(why)s; first look at the books, then"
 
 
 class Grade(StrEnum):
@@ -106,9 +107,9 @@ def business(accounts: Sequence[Account], versions: Sequence[Tariff], now: int) 
         found = [Finding(Grade.WARN, "accounts", "none", "kodgate account create LOGIN")]
     for one in accounts:
         if one.stopped_at is not None:
-            said = f"{one.login} takes no codes, a rule was broken: {one.stopped_why}"
-            fix = f"look at the message and the books, then: kodgate account resume {one.login}"
-            found.append(Finding(Grade.FAIL, "accounts", said, fix))
+            fix = f"kodgate account resume {one.login}"
+            values = {"login": one.login, "why": one.stopped_why}
+            found.append(Finding(Grade.FAIL, "accounts", STOPPED, fix, values))
     names = {account.tariff for account in accounts}
     missing = sorted(name for name in names if tariffs.current(versions, name, now) is None)
     if missing:

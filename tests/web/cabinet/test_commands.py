@@ -116,7 +116,7 @@ def test_doctor_names_a_stopped_account(run: Run, config: Config) -> None:
 
     found = findings.business(with_store(config, accounts), [], 0)
     (told,) = [one for one in found if one.grade is Grade.FAIL and one.what == "accounts"]
-    assert "message 7000001" in told.found
+    assert "message 7000001" in told.found % told.values
     assert told.fix.endswith("kodgate account resume alice")
 
 
