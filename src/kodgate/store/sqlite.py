@@ -18,6 +18,7 @@ from kodgate.store.checkpointing import Checkpointer
 from kodgate.store.common import CommonStore
 from kodgate.store.program import Program
 from kodgate.store.sqlite_driver import run
+from kodgate.store.turns import Turns
 from kodgate.store.writer import QUEUE_MAX, Work, Writer
 
 READERS = 2
@@ -65,7 +66,10 @@ class SqliteStore(CommonStore):
         """Raises RuntimeError where the schema or the durability is not as it must be."""
         self._checkpointer = Checkpointer(lambda: connect(self._path))
         self.writer = Writer(
-            self._connect, queue_max=self._queue_max, between=self._checkpointer.finish
+            self._connect,
+            turns=Turns(self._path, patience_s=BUSY_TIMEOUT_S),
+            queue_max=self._queue_max,
+            between=self._checkpointer.finish,
         )
         self.writer.start()
         self._checkpointer.start()
@@ -133,6 +137,7 @@ class SqliteStore(CommonStore):
         try:
             _check(db)
             db.execute(f"pragma cache_size = -{CACHE_KIB}")
+            db.execute("pragma busy_timeout = 0")  # the turns are waited for, in order
         except BaseException:
             db.close()
             raise

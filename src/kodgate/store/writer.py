@@ -18,6 +18,7 @@ from typing import Any
 
 from kodgate.core.errors import InDoubt
 from kodgate.store import Unavailable
+from kodgate.store.turns import Turns
 
 BATCH_MAX = 512
 """Items (orders, observations, other calls) of one lane in one transaction."""
@@ -83,11 +84,14 @@ class Writer:
         self,
         connect: Callable[[], sqlite3.Connection],
         *,
+        turns: Turns,
         queue_max: int = QUEUE_MAX,
         between: Callable[[sqlite3.Connection], None] = _nothing,
     ) -> None:
-        """`between`: done after the callers of a transaction were told, before the next one."""
+        """`connect`: connections that do not wait for locks themselves. `between`: done after the
+        callers of a transaction were told, before the next one."""
         self._connect = connect
+        self._turns = turns
         self._queue_max = queue_max
         self._between = between
         self._lanes: dict[bool, deque[_Call]] = {False: deque(), True: deque()}
@@ -112,6 +116,7 @@ class Writer:
         if self._connection is not None:
             await self._loop.run_in_executor(self._thread, self._connection.close)
         self._thread.shutdown()
+        self._turns.close()
 
     async def do(self, work: Work, items: Sequence[Any]) -> list[Any]:
         """Results after they are durable. Raises Unavailable, InDoubt, or what the work raised."""
@@ -155,7 +160,7 @@ class Writer:
         try:
             if self._connection is None:
                 self._connection = self._connect()
-            self._connection.execute("begin immediate")
+            self._turns.begin(self._connection)
         except Exception as error:
             return error
         return None
