@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -113,37 +113,30 @@ class Running:
         self.gateway = gateway
         assert gateway.process is not None
         self.pid = gateway.process.pid
+        self.sandbox, *workers = children(self.pid)
+        self.pids = (self.pid, *workers)
+        """The gateway's processes."""
+        self._meters = (gateway.metrics, *gateway.ready()["workers"])
 
     def load(self, **given: object) -> tuple[Result, float]:
         """What the callers saw, and the gateway's processor time for each request in us."""
         plan = Plan(port=self.gateway.wire, secret=SECRET, **given)  # type: ignore[arg-type]
-        before = cpu_s(self.pid)
+        before = self.cpu_s()
         result = run(plan)
         answered = result.good + sum(result.errors.values())
-        return result, (cpu_s(self.pid) - before) / max(1, answered) * 1e6
-
-    @property
-    def sandbox(self) -> int:
-        """The process of the sandbox."""
-        return children(self.pid)[0]
+        return result, (self.cpu_s() - before) / max(1, answered) * 1e6
 
     def cpu_s(self) -> float:
-        return cpu_s(self.pid)
+        """Of all its processes."""
+        return sum(map(cpu_s, self.pids))
 
     def resident_mib(self) -> float:
-        return resident_mib(self.pid)
+        """Of the largest one."""
+        return max(map(resident_mib, self.pids))
 
     def counted(self, metric: str, **labels: str) -> float:
-        """The sum of a metric's samples that have these labels."""
-        url = f"http://127.0.0.1:{self.gateway.metrics}/metrics"
-        with urllib.request.urlopen(url, timeout=20) as answer:
-            text = answer.read().decode("ascii")
-        wanted = {f'{name}="{value}"' for name, value in labels.items()}
-        return sum(
-            float(value)
-            for name, given, value in _SAMPLE.findall(text)
-            if name == metric and wanted <= set(given.split(","))
-        )
+        """The sum of a metric's samples that have these labels, over all of its processes."""
+        return sum(_counted(port, metric, labels) for port in self._meters)
 
     def until_counted(self, metric: str, number: float, *, within_s: float, **labels: str) -> float:
         """Seconds until a metric reached a number. Raises TimeoutError, saying how far it came."""
@@ -153,6 +146,17 @@ class Running:
                 raise TimeoutError(f"{metric}: {found:,.0f} of {number:,.0f} in {within_s:.0f} s")
             time.sleep(0.1)
         return time.perf_counter() - began
+
+
+def _counted(port: int, metric: str, labels: Mapping[str, str]) -> float:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as answer:
+        text = answer.read().decode("ascii")
+    wanted = {f'{name}="{value}"' for name, value in labels.items()}
+    return sum(
+        float(value)
+        for name, given, value in _SAMPLE.findall(text)
+        if name == metric and wanted <= set(given.split(","))
+    )
 
 
 @contextmanager

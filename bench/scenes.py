@@ -19,6 +19,8 @@ OPEN_RATE = 500.0
 """What arrives beside the open messages, a second."""
 DONE_S = 120.0
 SLOWER_MS = 2.0
+SEVERAL = {"KODGATE_HTTP__WORKERS": "2"}
+APART = {"KODGATE_HTTP__WORKERS": "1"}
 STATUS_RATE = 500.0
 
 
@@ -75,6 +77,9 @@ def accepts(home: Home, effort: Effort) -> Iterator[Row]:
         many = f"{len(home.logins):,} accounts, 64 callers"
         result, cpu = gateway.load(callers=64, seconds=effort.seconds, logins=home.logins)
         yield _row("accept", many, result, cpu)
+    with home.running("http", **SEVERAL) as gateway:
+        for callers in CALLERS[1:]:
+            yield _closed(gateway, effort, "accept, 2 processes", callers)
 
 
 def status(home: Home, effort: Effort) -> Iterator[Row]:
@@ -111,8 +116,13 @@ def overload(home: Home, effort: Effort) -> Iterator[Row]:
 
 
 def sms(home: Home, effort: Effort) -> Iterator[Row]:
-    """From the request to the SMSC and its receipt back."""
-    with home.running("http,deliver,smpp") as gateway:
+    """From the request to the SMSC and its receipt back; with one process, and with two."""
+    yield _sms(home, effort, "end to end, SMSC with receipts")
+    yield _sms(home, effort, "the same, requests in a process of their own", **APART)
+
+
+def _sms(home: Home, effort: Effort, what: str, **environ: str) -> Row:
+    with home.running("http,deliver,smpp", **environ) as gateway:
         before = gateway.counted(EVENTS, channel="sms", word="confirmed")
         began, cpu = time.perf_counter(), gateway.cpu_s()
         result, _ = gateway.load(
@@ -126,8 +136,8 @@ def sms(home: Home, effort: Effort) -> Iterator[Row]:
             EVENTS, before + result.good, within_s=DONE_S, channel="sms", word="confirmed"
         )
         seconds, used = time.perf_counter() - began, gateway.cpu_s() - cpu
-        yield Row(
-            what="end to end, SMSC with receipts",
+        return Row(
+            what=what,
             load=f"{effort.sms_rate:,.0f}/s arrive",
             per_second=result.good / seconds,
             p50=result.p50,
@@ -138,8 +148,14 @@ def sms(home: Home, effort: Effort) -> Iterator[Row]:
 
 
 def telegram(home: Home, effort: Effort) -> Iterator[Row]:
-    """Accepts while every code travels to the sandbox Telegram and its reports come back."""
-    with home.running() as gateway:
+    """Accepts while every code travels to the sandbox Telegram and its reports come back; with one
+    process, and with two."""
+    yield _telegram(home, effort, "accept, each code through the sandbox Telegram")
+    yield _telegram(home, effort, "the same, requests in a process of their own", **APART)
+
+
+def _telegram(home: Home, effort: Effort, what: str, **environ: str) -> Row:
+    with home.running(**environ) as gateway:
         sandbox = gateway.sandbox
         before = gateway.counted(EVENTS, channel="telegram", word="confirmed")
         used, theirs = gateway.cpu_s(), cpu_s(sandbox)
@@ -150,8 +166,8 @@ def telegram(home: Home, effort: Effort) -> Iterator[Row]:
             EVENTS, before + result.good, within_s=DONE_S, channel="telegram", word="confirmed"
         )
         used, theirs = gateway.cpu_s() - used, cpu_s(sandbox) - theirs
-        yield Row(
-            what="accept, each code through the sandbox Telegram",
+        return Row(
+            what=what,
             load=f"{rate:,.0f}/s arrive",
             per_second=result.per_second,
             p50=result.p50,

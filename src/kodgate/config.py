@@ -51,6 +51,14 @@ class Http(_Section):
         512, ge=1, description="Open connections from one address; loopback is exempt."
     )
     log_requests: bool = Field(False, description="One log line per answered request.")
+    workers: int = Field(
+        0,
+        ge=0,
+        le=64,
+        description="Processes that take requests, all on the same ports, while this one does what"
+        " else its roles say; their metrics are on the ports after `metrics.port`. 0: this one"
+        " takes them.",
+    )
 
 
 class Pages(_Section):
@@ -309,6 +317,23 @@ def sections() -> list[tuple[str, type[BaseModel]]]:
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             found.append((name, kind))
     return found
+
+
+def told(config: BaseModel) -> dict[str, Any]:
+    """Every setting as JSON can hold it, secrets in clear: for a pipe to a process of our own."""
+    return {name: _told(value) for name, value in config}
+
+
+def _told(value: Any) -> Any:
+    match value:
+        case BaseModel():
+            return told(value)
+        case SecretStr():
+            return value.get_secret_value()
+        case Path():
+            return str(value)
+        case _:
+            return value
 
 
 def shown(config: BaseModel, above: str = "") -> Iterator[tuple[str, str]]:

@@ -164,13 +164,17 @@ class Gateway:
 
     def ports(self) -> dict[str, int]:
         """As the running process tells them, by the names of PORTS."""
-        found: dict[str, int] = json.loads((self.data / "ready.json").read_text("ascii"))
+        found = self.ready()
+        return {name: found[name] for name in PORTS}
+
+    def ready(self) -> dict[str, Any]:
+        """All that the running process tells of itself."""
+        found: dict[str, Any] = json.loads((self.data / "ready.json").read_text("ascii"))
         return found
 
     def _keep_ports(self) -> None:
         for name, port in self.ports().items():
-            if name in PORTS:
-                setattr(self, name, port)
+            setattr(self, name, port)
 
     def stop(self) -> float:
         """SIGTERM to gateway and sandbox; seconds until they ended. Raises TimeoutExpired, after a

@@ -227,6 +227,17 @@ async def limit_pages(store: SqliteStore, extra: int) -> int:
     return await store._write(limit)
 
 
+async def test_what_one_process_accepts_another_one_hears_of(
+    store: SqliteStore, other_node: SqliteStore
+) -> None:
+    heard: asyncio.Queue[str] = asyncio.Queue()
+    await other_node.listen(heard.put_nowait)
+    await store.listen(None)
+    await place(store, order(await account(store)))
+    async with asyncio.timeout(10):
+        assert await heard.get() == "telegram"
+
+
 async def test_another_writer_that_holds_on_makes_it_unavailable_for_a_while(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

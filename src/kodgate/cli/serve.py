@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 
 import uvloop
 
 from kodgate.cli.exits import SETUP, Failed
+from kodgate.cli.signals import stop_signal
+from kodgate.cli.workers import Workers, divide
 from kodgate.config import Config
 from kodgate.web import app, logs
 
@@ -24,18 +25,12 @@ def main(config: Config) -> int:
 
 async def _serve(config: Config) -> None:
     stopped = stop_signal()
-    gateway = app.Gateway(config)
+    division = divide(config)
+    gateway = app.Gateway(division.own, fronted=division.fronted)
+    workers = Workers(division)
     await gateway.start()
     try:
+        await workers.start()
         await gateway.run(until=stopped)
     finally:
-        await gateway.stop()
-
-
-def stop_signal() -> asyncio.Event:
-    """Set at SIGTERM or SIGINT."""
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopped.set)
-    return stopped
+        await asyncio.gather(workers.stop(), gateway.stop())

@@ -9,6 +9,7 @@ import os
 import secrets
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,8 @@ import uvloop
 from kodgate.cli import demo
 from kodgate.cli.exits import SETUP, Failed
 from kodgate.cli.opening import Opened
-from kodgate.cli.serve import stop_signal
+from kodgate.cli.signals import stop_signal
+from kodgate.cli.workers import Workers, divide
 from kodgate.config import Config
 from kodgate.core import money
 from kodgate.engine.clock import Clock
@@ -62,26 +64,31 @@ async def _up(config: Config, ports: SandboxPorts) -> None:
         opened = Opened(store=store, keyring=keyring, clock=clock)
         secret = await demo.prepare(opened, data=config.data, smsc_port=sandbox.ports.smsc)
         people = await demo.people(opened, data=config.data)
-        config = _with_sandbox(config, sandbox.ports)
+        division = divide(_with_sandbox(config, sandbox.ports))
+        inbox_url = f"http://127.0.0.1:{sandbox.ports.telegram}"
         gateway = app.Gateway(
-            config,
+            division.own,
             store=store,
             keyring=keyring,
             clock=clock,
-            inbox_url=f"http://127.0.0.1:{sandbox.ports.telegram}",
+            inbox_url=inbox_url,
+            fronted=division.fronted,
         )
+        workers = Workers(division, inbox_url=inbox_url)
         await gateway.start()
         try:
+            await workers.start()
             account = await store.account(demo.LOGIN)
             assert account is not None
             given = Given(secret=secret, people=people, balance=account.balance)
             typer.echo(_screen(config, gateway.ports, sandbox.ports, given))
             sys.stdout.flush()
-            _write_ready(config.data / READY_FILE, gateway.ports, sandbox.ports)
+            ready = dataclasses.asdict(gateway.ports) | dataclasses.asdict(sandbox.ports)
+            _write_ready(config.data / READY_FILE, {**ready, "workers": workers.metrics})
             await gateway.run(until=stopped, child=sandbox.process)
         finally:
             (config.data / READY_FILE).unlink(missing_ok=True)
-            await gateway.stop()
+            await asyncio.gather(workers.stop(), gateway.stop())
     finally:
         await sandbox.stop()
         await store.close()
@@ -114,11 +121,10 @@ def _with_sandbox(config: Config, ports: SandboxPorts) -> Config:
     return config.model_copy(update={"telegram": telegram})
 
 
-def _write_ready(path: Path, ports: app.Ports, sandbox: SandboxPorts) -> None:
+def _write_ready(path: Path, ports: Mapping[str, object]) -> None:
     """For scripts that start us: the ports, in one piece, once everything listens."""
-    found = dataclasses.asdict(ports) | dataclasses.asdict(sandbox)
     written = path.with_suffix(".new")
-    written.write_text(json.dumps(found) + "\n", "ascii")
+    written.write_text(json.dumps(ports) + "\n", "ascii")
     written.rename(path)
 
 

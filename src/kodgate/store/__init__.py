@@ -221,8 +221,7 @@ class Store(Protocol):
     ) -> None:
         """Calls back with a channel's name when another node has stored a message for it, and tells
         the others of messages for channels that this node does not take itself. A hint: it may be
-        missed, and whoever listens polls as well. `callback` None: only tells. SQLite: nobody is
-        heard, nobody is told."""
+        missed, and whoever listens polls as well. `callback` None: only tells."""
 
     # The hot path: each call is one batch
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from kodgate.core.accounts import Account, AccountSettings, AccountStatus
 from kodgate.core.binds import Asking, Decided, Lease
 from kodgate.core.errors import InDoubt
 from kodgate.core.life import Verdict
+from kodgate.core.orders import NotPlaced, Order, Placed
 from kodgate.core.tariffs import Tariff
 from kodgate.core.types import Transfer
 from kodgate.store import (
@@ -19,6 +20,7 @@ from kodgate.store import (
     Due,
     LedgerEntry,
     PacketRow,
+    Recorded,
     Route,
     TimelineEntry,
     Unavailable,
@@ -38,9 +40,21 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
+class Wakes(Protocol):
+    """How the processes of a database tell each other that there is something to send."""
+
+    async def listen(
+        self, callback: Callable[[str], None] | None, takes: Callable[[str], bool]
+    ) -> None: ...
+
+    def tell(self, channel: str) -> None: ...
+
+
 class CommonStore:
     """`Store` but for `open`, `close`, `accept` and `record`. A program is made anew for each try,
     so it is handed over as what makes it."""
+
+    _wakes: Wakes
 
     async def _change(self, make: Callable[[], Program[T]]) -> T:
         """One transaction, durable when this returns. Raises Unavailable, InDoubt."""
@@ -60,7 +74,16 @@ class CommonStore:
         *,
         takes: Callable[[str], bool] = nothing,
     ) -> None:
-        """Nobody is heard: processes on one file poll."""
+        await self._wakes.listen(callback, takes)
+
+    def _tell_placed(self, orders: Sequence[Order], answers: Sequence[Placed | NotPlaced]) -> None:
+        placed = zip(orders, answers, strict=True)
+        for channel in {order.plan[0].channel for order, to in placed if isinstance(to, Placed)}:
+            self._wakes.tell(channel)
+
+    def _tell_recorded(self, answers: Sequence[Recorded]) -> None:
+        for channel in {channel for answer in answers for channel in answer.woken}:
+            self._wakes.tell(channel)
 
     # Accounts, secrets, tariffs
 

@@ -11,7 +11,7 @@ import asyncpg
 
 from kodgate.core.orders import NotPlaced, Order, Placed
 from kodgate.core.types import Observation
-from kodgate.store import Recorded, batches, nothing, placing, sql, verifying
+from kodgate.store import Recorded, batches, placing, sql, verifying
 from kodgate.store.common import CommonStore
 from kodgate.store.postgres_driver import Connection, run
 from kodgate.store.postgres_ids import Blocks
@@ -56,7 +56,7 @@ class PostgresStore(CommonStore):
         self._pools: list[Pool] = []
         self.placing: Lane[Order, Placed | NotPlaced]
         self.recording: Lane[Observation, Recorded]
-        self._wakes = Wakes(url)
+        self._wakes: Wakes = Wakes(url)
 
     async def open(self) -> None:
         """Raises RuntimeError where the schema or the durability is not as it must be,
@@ -101,24 +101,13 @@ class PostgresStore(CommonStore):
 
     async def accept(self, orders: Sequence[Order]) -> list[Placed | NotPlaced]:
         answers = await self.placing.do(orders)
-        placed = zip(orders, answers, strict=True)
-        for channel in {order.plan[0].channel for order, to in placed if isinstance(to, Placed)}:
-            self._wakes.tell(channel)
+        self._tell_placed(orders, answers)
         return answers
 
     async def record(self, observations: Sequence[Observation]) -> list[Recorded]:
         answers = await self.recording.do(observations)
-        for channel in {channel for answer in answers for channel in answer.woken}:
-            self._wakes.tell(channel)
+        self._tell_recorded(answers)
         return answers
-
-    async def listen(
-        self,
-        callback: Callable[[str], None] | None,
-        *,
-        takes: Callable[[str], bool] = nothing,
-    ) -> None:
-        await self._wakes.listen(callback, takes)
 
     async def verify(self) -> list[str]:
         """Reads whole tables: with a connection of its own, and time."""

@@ -18,6 +18,7 @@ from kodgate.store.checkpointing import Checkpointer
 from kodgate.store.common import CommonStore
 from kodgate.store.program import Program
 from kodgate.store.sqlite_driver import run
+from kodgate.store.sqlite_wakes import Wakes
 from kodgate.store.turns import Turns
 from kodgate.store.writer import QUEUE_MAX, Work, Writer
 
@@ -59,6 +60,7 @@ class SqliteStore(CommonStore):
         self._connections = local()
         self._opened: list[sqlite3.Connection] = []
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="kodgate-reader")
+        self._wakes: Wakes = Wakes(path)
         self.writer: Writer
         self._checkpointer: Checkpointer
 
@@ -75,6 +77,7 @@ class SqliteStore(CommonStore):
         self._checkpointer.start()
 
     async def close(self) -> None:
+        self._wakes.close()
         await asyncio.to_thread(self._checkpointer.stop)
         await self.writer.stop()
         self._readers.shutdown()
@@ -84,10 +87,14 @@ class SqliteStore(CommonStore):
     # The hot path
 
     async def accept(self, orders: Sequence[Order]) -> list[Placed | NotPlaced]:
-        return await self.writer.do(_ACCEPT, orders)
+        answers = await self.writer.do(_ACCEPT, orders)
+        self._tell_placed(orders, answers)
+        return answers
 
     async def record(self, observations: Sequence[Observation]) -> list[Recorded]:
-        return await self.writer.do(_RECORD, observations)
+        answers = await self.writer.do(_RECORD, observations)
+        self._tell_recorded(answers)
+        return answers
 
     async def _change(self, make: Callable[[], Program[T]]) -> T:
         return await self._write(lambda db: run(db, make()))

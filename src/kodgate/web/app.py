@@ -59,6 +59,8 @@ log = structlog.get_logger()
 MASTER_KEY_FILE = "master.key"
 STOP_S = 1.5
 DAY_MS = 86_400_000
+SHARED = ("wire", "json")
+"""Listeners that several processes may share."""
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 OWN_CALLBACK = "own"
 """As `telegram.callback_url`: the address that we listen on, for the sandbox on this machine."""
@@ -141,8 +143,11 @@ class Gateway:
         keyring: Keyring | None = None,
         clock: Clock | None = None,
         inbox_url: str | None = None,
+        fronted: frozenset[str] = frozenset(),
     ) -> None:
+        """`fronted`: roles that other processes have on the ports of `http`."""
         self._config = config
+        self._fronted = fronted
         self._store = store
         self._owns_store = store is None
         self._keyring = keyring
@@ -171,7 +176,9 @@ class Gateway:
         logs.protect(config.telegram.token.get_secret_value(), config.master_key.get_secret_value())
         sockets = self._bind()
         ports = {name: one.getsockname()[1] for name, one in sockets.items()}
-        if self._roles.pages:
+        if self._fronted:
+            ports |= {"wire": config.http.port, "json": config.http.json_port}
+        if self._roles.pages or "web" in self._fronted:
             ports.setdefault("pages", ports["wire"])
         self.ports = Ports(**ports)
         if self._store is None:
@@ -255,9 +262,10 @@ class Gateway:
     def _bind(self) -> dict[str, socket.socket]:
         """Raises SetupError."""
         sockets = {}
+        several = self._config.http.workers > 0
         for name, (host, port) in self._places().items():
             try:
-                sockets[name] = bind(host, port)
+                sockets[name] = bind(host, port, shared=several and name in SHARED)
             except OSError as error:
                 for one in sockets.values():
                     one.close()
@@ -282,6 +290,8 @@ class Gateway:
             wanted["pages"] = (self._pages_host, own_port)
         if self._roles.wire:
             wanted["json"] = (http.host, http.json_port)
+        if self._fronted:
+            return {name: place for name, place in wanted.items() if name not in SHARED}
         return wanted
 
     async def _desk(self, store: Store, keyring: Keyring, clock: Clock, node: str) -> RouteDesk:

@@ -14,7 +14,7 @@ from kodgate.channels import Channel
 from kodgate.core.errors import InDoubt
 from kodgate.store import Store, Unavailable
 from kodgate.store.console import NODE_PREFIX
-from kodgate.web import drains
+from kodgate.web import drains, reported
 
 log = structlog.get_logger()
 
@@ -60,8 +60,9 @@ class Pulse:
         """Also before the first message is sent: a restart changes nothing."""
         try:
             await drains.follow(self._store, self._channels)
-        except Unavailable as error:
-            log.warning("drains_not_read", action="pulse", error=str(error))
+            await reported.share(self._store, self._channels, wall_ms=_wall_ms())
+        except (Unavailable, InDoubt) as error:
+            log.warning("pulse_not_heard", action="pulse", error=str(error))
 
     async def _leave(self, *, stopped: bool) -> None:
         mark = json.dumps({**self._mark, "at": _wall_ms(), "stopped": stopped})

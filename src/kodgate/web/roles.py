@@ -30,7 +30,7 @@ class Role:
 
 TABLE: Mapping[str, Role] = MappingProxyType(
     {
-        "http": Role(listens=True, wire=True),
+        "http": Role(listens=True, wire=True, callbacks=True),
         "deliver": Role(listens=True, callbacks=True, family="messenger", watches=True),
         "smpp": Role(family="sms"),
         "web": Role(listens=True, pages=True),

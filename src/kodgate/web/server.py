@@ -189,10 +189,20 @@ async def serve(servers: Sequence[HttpServer], stop: asyncio.Event) -> None:
         await asyncio.gather(*(server.stop() for server in servers))
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """A socket to listen on; port 0: the system chooses. Raises OSError."""
+def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """A socket to listen on; port 0: the system chooses. Raises OSError.
+
+    `shared`: other processes bind the same port too, and the system spreads connections over those
+    that listen; this one does not yet.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    if shared:
+        listener = socket.socket(family)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.bind((host, port))
+    else:
+        listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
     # Inherited by what is accepted; event loops do not set it on sockets made this way, and an
     # answer in two segments would wait 40 ms for the caller's delayed acknowledgement.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -164,6 +164,15 @@ class TelegramChannel:
             return None
         return self._reported(status, is_fresh=api.is_fresh(timestamp, wall_now_s))
 
+    @property
+    def last_report_s(self) -> float | None:
+        """Real seconds since a read was last reported, here or to another process; None: never."""
+        return self._upstream.last_report_s
+
+    def reported_elsewhere(self, ago_s: float) -> None:
+        """Another process of this token was told of a read, so many real seconds ago."""
+        self._upstream.read_reported(ago_s)
+
     def _reported(self, status: Status, *, is_fresh: bool) -> Observation:
         now = self._upstream.now()
         poll_at: int | None = now

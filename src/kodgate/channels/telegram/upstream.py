@@ -112,9 +112,15 @@ class Upstream:
         if refused.row.alert:
             _log.error("Telegram refused a call", action="telegram_refused", error=refused.error)
 
-    def read_reported(self) -> None:
-        """A valid report of a read came in."""
-        self._read_reported_s = real_s()
+    def read_reported(self, ago_s: float = 0.0) -> None:
+        """A valid report of a read came in, here or to another process; real seconds ago."""
+        self._read_reported_s = max(self._read_reported_s, real_s() - ago_s)
+
+    @property
+    def last_report_s(self) -> float | None:
+        """Real seconds since the last report of a read; None: there was none."""
+        never = self._read_reported_s == -math.inf
+        return None if never else real_s() - self._read_reported_s
 
     def next_look(
         self, delivery: Delivery, status: Status, now: int, *, last: bool = False

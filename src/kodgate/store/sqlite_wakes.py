@@ -1,0 +1,127 @@
+"""Wakes the other processes of a file of SQLite when there is something to send, as hints only.
+
+Each that hears has a datagram socket beside the database; whoever tells writes to all it finds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+from collections.abc import Callable
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kodgate.store import nothing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+GATHER_S = 0.005
+"""Hints of one channel within this time are one."""
+
+NAME_MAX = 64
+"""Bytes of a hint: the name of a channel."""
+
+
+class Wakes:
+    """One socket that tells, and one that hears; neither before `listen`."""
+
+    def __init__(self, database: Path) -> None:
+        self._folder = database.absolute().parent
+        self._prefix = f"{database.name}-wake-"
+        self._callback: Callable[[str], None] | None = None
+        self._takes: Callable[[str], bool] = nothing
+        self._news: set[str] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._teller: socket.socket | None = None
+        self._hearer: socket.socket | None = None
+        self._own = f"{self._prefix}{secrets.token_hex(8)}"
+
+    async def listen(
+        self, callback: Callable[[str], None] | None, takes: Callable[[str], bool]
+    ) -> None:
+        """Returns when others are heard; where the system has no such sockets, nobody ever is.
+        `takes`: whether this process sends what there is for a channel: then nobody is told."""
+        self._callback = callback
+        self._takes = takes
+        self._loop = asyncio.get_running_loop()
+        if self._teller is None:
+            self._teller = _datagrams()
+        if callback is not None and self._hearer is None:
+            self._hearer = self._open_ear()
+            if self._hearer is not None:
+                self._loop.add_reader(self._hearer, self._hear)
+
+    def tell(self, channel: str) -> None:
+        if self._teller is None or self._loop is None or self._takes(channel):
+            return
+        if not self._news:
+            self._loop.call_later(GATHER_S, self._tell_all)
+        self._news.add(channel)
+
+    def close(self) -> None:
+        if self._hearer is not None and self._loop is not None:
+            self._loop.remove_reader(self._hearer)
+            (self._folder / self._own).unlink(missing_ok=True)
+            self._hearer.close()
+        if self._teller is not None:
+            self._teller.close()
+        self._hearer = self._teller = None
+
+    def _open_ear(self) -> socket.socket | None:
+        ear = _datagrams()
+        try:
+            with _short(self._folder) as folder:
+                ear.bind(f"{folder}/{self._own}")
+        except OSError:
+            ear.close()
+            return None
+        return ear
+
+    def _tell_all(self) -> None:
+        news, self._news = self._news, set()
+        if self._teller is None:
+            return
+        with suppress(OSError), _short(self._folder) as folder:
+            for name in os.listdir(self._folder):  # noqa: PTH208 - names only
+                if name.startswith(self._prefix) and name != self._own:
+                    self._tell(f"{folder}/{name}", sorted(news))
+
+    def _tell(self, path: str, news: list[str]) -> None:
+        assert self._teller is not None
+        try:
+            for channel in news:
+                self._teller.sendto(channel.encode("ascii"), path)
+        except ConnectionRefusedError:  # it died without a word
+            Path(path).unlink(missing_ok=True)
+        except OSError:  # it is gone, or has not read the hints before this one
+            pass
+
+    def _hear(self) -> None:
+        assert self._hearer is not None
+        heard = set()
+        with suppress(OSError):
+            while True:
+                heard.add(self._hearer.recv(NAME_MAX))
+        for channel in sorted(heard):
+            if self._callback is not None:
+                self._callback(channel.decode("ascii", "replace"))
+
+
+def _datagrams() -> socket.socket:
+    found = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    found.setblocking(False)
+    return found
+
+
+@contextmanager
+def _short(folder: Path) -> Iterator[str]:
+    """A short name of a folder: a socket's may have 107 bytes only. Raises OSError."""
+    number = os.open(folder, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{number}"
+    finally:
+        os.close(number)
