@@ -6,10 +6,10 @@ accounts is zero by construction. A hold is no transfer: it is a number on packe
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from kodgate.core.cascade import is_surely_refunded
-from kodgate.core.types import Booking, BookingKind, Message, Plan, Transfer
+from kodgate.core.types import Booking, BookingKind, Message, Plan, Transfer, changed
 
 REVENUE = "revenue"
 TOP_UPS = "top_ups"
@@ -64,7 +64,7 @@ class Funds:
         if transfer.kind in SPENDING and day >= spent_on:
             spent = (spent if day == spent_on else 0) - transfer.customer
             spent_on = day
-        return replace(
+        return changed(
             self, balance=self.balance + transfer.customer, spent_on=spent_on, spent=spent
         )
 

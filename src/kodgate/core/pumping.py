@@ -102,7 +102,7 @@ def prefix_of(phone: str) -> str:
 
 def is_suspect(level: Level, sends: Sequence[Send]) -> bool:
     """Whether no more should be sent until more of these have arrived."""
-    lost = sum(not send.arrived for send in sends)
+    lost = [send.arrived for send in sends].count(False)
     return lost >= level.lost_max and (len(sends) - lost) * 100 < level.arrived_min * len(sends)
 
 

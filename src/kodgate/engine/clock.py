@@ -34,6 +34,7 @@ class Clock:
     def __init__(self, anchor: Anchor, sources: Sources, *, start_s: float | None = None) -> None:
         self.anchor = anchor
         self._sources = sources
+        self._steady_s = sources.steady_s
         self._steady0_s = sources.steady_s()
         self._start_s = sources.wall_s() if start_s is None else start_s
 
@@ -43,11 +44,12 @@ class Clock:
 
     def real_s(self) -> float:
         """Seconds since the epoch, without the wall clock's jumps."""
-        return self._start_s + self._sources.steady_s() - self._steady0_s
+        return self._start_s + self._steady_s() - self._steady0_s
 
     def now(self) -> int:
         """Business milliseconds."""
-        return business_ms(self.anchor, int(self.real_s() * 1000))
+        real_s = self._start_s + self._steady_s() - self._steady0_s
+        return business_ms(self.anchor, int(real_s * 1000))
 
     def after_real(self, seconds: float) -> int:
         """The business instant `seconds` of real time from now: leases stay real (D8)."""

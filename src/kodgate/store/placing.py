@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from kodgate.core import ledger, life
 from kodgate.core.ledger import Funds
 from kodgate.core.orders import NotPlaced, Order, Placed, refusal
-from kodgate.core.types import Message, State, Transfer
+from kodgate.core.types import Message, State, Transfer, changed
 from kodgate.store import rows
 
 DAY_MS = 86_400_000
@@ -145,7 +145,7 @@ class Placing:
         transfer = ledger.charge(order.account_id, message)
         left = funds.after(transfer, order.at)
         assert left.balance == placed.balance_after
-        self.known.funds[order.account_id] = replace(left, held=funds.held + held)
+        self.known.funds[order.account_id] = changed(left, held=funds.held + held)
         self.rows.touched.add(order.account_id)
         self.rows.transfers.append(
             transfer_row(
@@ -176,7 +176,7 @@ def _first_message(order: Order) -> Message:
     message = life.new_message(order.plan, 1, order.at)
     if not order.test:
         return message
-    return replace(
+    return changed(
         message, state=State.CONFIRMED, final_at=order.at, decide_at=None, due_at=None, task=None
     )
 

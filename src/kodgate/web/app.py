@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -127,9 +127,8 @@ def _boot_id() -> str:
     return _BOOT_ID.read_text("ascii").strip() if _BOOT_ID.exists() else secrets.token_hex(8)
 
 
-def _boot_time_s() -> float:
-    """Goes on while the machine sleeps, where the system has such a clock."""
-    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+_boot_time_s = partial(time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+"""Seconds; goes on while the machine sleeps, where the system has such a clock."""
 
 
 class Gateway:
