@@ -64,7 +64,7 @@ def main() -> None:
     if options.open is not None:
         effort = Effort(**{**_fields(effort), "open": options.open})
     with tempfile.TemporaryDirectory(prefix="kodgate-bench-") as folder:
-        head = report.head(machine.words(), machine.fsync_ms(Path(folder)))
+        head = report.head(machine.words(), machine.fsync_ms(Path(folder)), machine.pace_ms())
     print(head, flush=True)
     tables: dict[str, list[Row]] = {}
     for database in options.database:

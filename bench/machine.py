@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 FSYNCS = 300
+PACES = 9
 SHIM = Path(__file__).with_name("slow_fsync.c")
 
 
@@ -37,6 +38,21 @@ def fsync_ms(folder: Path) -> float:
             os.fdatasync(file.fileno())
             times.append((time.perf_counter() - began) * 1000)
     return statistics.median(times)
+
+
+def pace_ms() -> float:
+    """How long a fixed piece of Python takes: the least of a few times, since a busy machine only
+    adds to it. Builds of one version differ by half, and so do machines from day to day."""
+    return min(_piece_ms() for _ in range(PACES))
+
+
+def _piece_ms() -> float:
+    began = time.perf_counter()
+    table: dict[int, str] = {}
+    for number in range(100_000):
+        table[number % 100] = f"{number}x".upper()
+    assert len(table) == 100
+    return (time.perf_counter() - began) * 1000
 
 
 def cpu_s(pid: int) -> float:

@@ -15,9 +15,12 @@ END = "<!-- measured: end -->"
 COLUMNS = "| what | load | a second | of the floor | p50 ms | p99 ms | CPU us each | notes |"
 
 
-def head(machine: str, fsync_ms: float) -> str:
+def head(machine: str, fsync_ms: float, pace_ms: float) -> str:
     today = datetime.now(UTC).date().isoformat()
-    return f"{today}; {machine}; a small fdatasync takes {fsync_ms:.2f} ms here."
+    return (
+        f"{today}; {machine}; a small fdatasync takes {fsync_ms:.2f} ms here, a fixed piece of"
+        f" Python {pace_ms:.1f} ms."
+    )
 
 
 def title(name: str) -> str:
