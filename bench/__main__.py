@@ -45,6 +45,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("scenes", nargs="*", choices=[[], *SCENES], help="which scenes; all")
     parser.add_argument("--quick", action="store_true", help="about a minute, for a first look")
     parser.add_argument("--open", type=int, help="open messages of the scene `backlog`")
+    parser.add_argument("--steady", type=float, help="seconds of the scene `steady`")
     parser.add_argument(
         "--database",
         action="append",
@@ -61,8 +62,9 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     options = arguments()
     effort = QUICK if options.quick else FULL
-    if options.open is not None:
-        effort = Effort(**{**_fields(effort), "open": options.open})
+    chosen = {"open": options.open, "steady_s": options.steady}
+    given = {name: value for name, value in chosen.items() if value is not None}
+    effort = Effort(**{**_fields(effort), **given})
     with tempfile.TemporaryDirectory(prefix="kodgate-bench-") as folder:
         head = report.head(machine.words(), machine.fsync_ms(Path(folder)), machine.pace_ms())
     print(head, flush=True)

@@ -18,6 +18,8 @@ LATE = "kodgate_deadline_late_seconds"
 OPEN_RATE = 500.0
 """What arrives beside the open messages, a second."""
 DONE_S = 120.0
+STEADY_RATE = 100.0
+STEADY_PARTS = 10
 SLOWER_MS = 2.0
 SEVERAL = {"KODGATE_HTTP__WORKERS": "2"}
 APART = {"KODGATE_HTTP__WORKERS": "1"}
@@ -51,10 +53,12 @@ class Effort:
     open_s: float = 60.0
     open: int = 0
     """Messages that are open while accepts are measured; 0: the scene is left out."""
+    steady_s: float = 0.0
+    """How long memory is watched; 0: the scene is left out."""
 
 
 QUICK = Effort(seconds=2.0, runs=1, telegram_s=8.0, telegram_rate=200.0, sms=3_000, sms_rate=600.0)
-FULL = Effort(open=1_000_000)
+FULL = Effort(open=1_000_000, steady_s=300.0)
 
 Scene = Callable[[Home, Effort], Iterator[Row]]
 
@@ -209,6 +213,29 @@ def backlog(home: Home, effort: Effort) -> Iterator[Row]:
         )
 
 
+def steady(home: Home, effort: Effort) -> Iterator[Row]:
+    """What the gateway keeps in memory while codes come and go, each through the sandbox."""
+    if not effort.steady_s:
+        return
+    with home.running() as gateway:
+        part_s, sizes, good = effort.steady_s / STEADY_PARTS, [], 0
+        cpu = gateway.cpu_s()
+        for part in range(STEADY_PARTS):
+            first = 1 + good + part * 1_000
+            result, _ = gateway.load(callers=64, seconds=part_s, rate=STEADY_RATE, first=first)
+            good += result.good
+            sizes.append(gateway.resident_mib())
+        yield Row(
+            what=f"memory over {effort.steady_s / 60:,.0f} minutes",
+            load=f"{STEADY_RATE:,.0f}/s arrive",
+            per_second=good / effort.steady_s,
+            p50=result.p50,
+            p99=result.p99,
+            cpu_us=(gateway.cpu_s() - cpu) / good * 1e6,
+            note=f"MiB after each tenth: {', '.join(f'{size:.0f}' for size in sizes)}",
+        )
+
+
 def _polls(gateway: Running) -> float:
     return gateway.counted("kodgate_upstream_requests_total", method="checkVerificationStatus")
 
@@ -222,6 +249,7 @@ SCENES: dict[str, Scene] = {
     "sms": sms,
     "telegram": telegram,
     "backlog": backlog,
+    "steady": steady,
 }
 
 
