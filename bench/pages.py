@@ -34,7 +34,7 @@ from kodgate.store.requests import DAY_MS, MINUTE_MS, SHARE, Counted, RequestSto
 from kodgate.store.tables import tables
 from kodgate.web.addresses import Networks
 from kodgate.web.asgi import Receive, Scope, Send
-from kodgate.web.cabinet import passwords
+from kodgate.web.cabinet import passwords, templating
 from kodgate.web.cabinet.app import cabinet
 from kodgate.web.cabinet.console.app import console
 from kodgate.web.cabinet.console.desk import Facts
@@ -167,6 +167,7 @@ async def _sites(store: Store, keyring: Keyring, folder: Path, account_id: int) 
         settings=SiteSettings(proxies=Networks(())),
     )
     facts = Facts(version="bench", database="", data=folder, roles=("web",))
+    templating.compile_all()  # as every process that shows pages does when it starts
     return House(site, console(beside=site, facts=facts))
 
 

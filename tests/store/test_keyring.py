@@ -30,6 +30,13 @@ def test_what_was_sealed_opens_again_also_after_a_restart(ring: Keyring, tmp_pat
     assert Keyring(tmp_path / "keys", MASTER).open(DAY, "code", 1, digest, sealed) == "4711"
 
 
+def test_many_open_at_once_each_in_its_place(ring: Keyring) -> None:
+    fields = [(DAY, *sealed_code(ring, code)) for code in ("4711", "4712")]
+    ring.drop("2025-10-10", "code")
+    fields.insert(1, ("2025-10-10", *fields[0][1:]))
+    assert ring.open_all("code", 1, fields) == ["4711", None, "4712"]
+
+
 def test_the_same_code_is_never_sealed_the_same(ring: Keyring) -> None:
     assert sealed_code(ring)[1] != sealed_code(ring)[1]
 

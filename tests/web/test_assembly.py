@@ -6,6 +6,7 @@ import asyncio
 import json
 import secrets
 import socket
+import threading
 import urllib.error
 import urllib.request
 
@@ -14,6 +15,7 @@ import pytest
 from kodgate.config import ConfigError, load
 from kodgate.store import Route
 from kodgate.web import app
+from kodgate.web.cabinet import templating
 
 KEY = secrets.token_hex(32)
 
@@ -56,6 +58,23 @@ async def test_without_any_channel_it_serves_and_says_so(tmp_path):
         for path in ("/metrics", "/livez", "/callbacks/nothing"):
             status, _ = await asyncio.to_thread(page, ports.wire, path)
             assert status in (404, 405)
+    finally:
+        await gateway.stop()
+
+
+@pytest.mark.parametrize(("role", "pages"), [("web", True), ("http", False)])
+async def test_who_shows_pages_compiles_their_templates_and_nobody_else(tmp_path, role, pages):
+    templating.environment.cache_clear()
+    gateway = app.Gateway(config(tmp_path, roles=(role,)))
+    await gateway.start()
+    try:
+        for thread in threading.enumerate():
+            if thread.name == templating.THREAD:
+                await asyncio.to_thread(thread.join)
+        assert templating.environment.cache_info().currsize == pages
+        if pages:
+            site = templating.environment()
+            assert len(site.cache) == len(site.list_templates())
     finally:
         await gateway.stop()
 

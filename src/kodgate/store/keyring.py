@@ -16,6 +16,7 @@ import os
 import re
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -61,14 +62,22 @@ class Keyring:
     def open(self, day: str, cls: str, account_id: int, digest: bytes, sealed: bytes) -> str | None:
         """None: the key was dropped, the field is purged. Raises ValueError where the ciphertext
         is not this account's, day's and digest's."""
-        cipher = self._cipher(day, cls)
-        if cipher is None:
-            return None
-        bound = _bound(day, cls, account_id, digest)
-        try:
-            return cipher.decrypt(sealed[:NONCE_LENGTH], sealed[NONCE_LENGTH:], bound).decode()
-        except InvalidTag as error:
-            raise ValueError("a stored field does not belong where it stands") from error
+        (found,) = self.open_all(cls, account_id, [(day, digest, sealed)])
+        return found
+
+    def open_all(
+        self, cls: str, account_id: int, fields: Iterable[tuple[str, bytes, bytes]]
+    ) -> list[str | None]:
+        """The same of many fields, (day, digest, sealed): each file is looked at once."""
+        ciphers: dict[str, AESGCM | None] = {}
+        found: list[str | None] = []
+        for day, digest, sealed in fields:
+            if day not in ciphers:
+                ciphers[day] = self._cipher(day, cls)
+            cipher = ciphers[day]
+            bound = _bound(day, cls, account_id, digest)
+            found.append(None if cipher is None else _opened(cipher, sealed, bound))
+        return found
 
     def drop(self, day: str, cls: str) -> None:
         """What was sealed with this key can never be read again. A second time does nothing."""
@@ -178,6 +187,13 @@ class Keyring:
 
 def _bound(day: str, cls: str, account_id: int, digest: bytes) -> bytes:
     return f"{day} {cls} {account_id} ".encode() + digest
+
+
+def _opened(cipher: AESGCM, sealed: bytes, bound: bytes) -> str:
+    try:
+        return cipher.decrypt(sealed[:NONCE_LENGTH], sealed[NONCE_LENGTH:], bound).decode()
+    except InvalidTag as error:
+        raise ValueError("a stored field does not belong where it stands") from error
 
 
 def _derive(master_key: bytes, purpose: str) -> bytes:

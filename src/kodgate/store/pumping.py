@@ -34,10 +34,11 @@ _ARRIVED = (
 )
 _NEWEST = (
     "select p.phone, p.phone_digest, p.key_day, p.caller_ip,"
-    f" exists (select 1 from message m where m.packet_id = p.id and {_HAS_ARRIVED})"
+    f" (select count(*) from message m where m.packet_id = p.id and {_HAS_ARRIVED})"
     " from packet p where p.account_id = ? and p.created_at >= ? and p.created_at < ?"
     " and p.test = 0 order by p.created_at desc limit ?"
 )
+"""Counted, for PostgreSQL would answer `exists` by a hash of every message there is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,6 +47,10 @@ class Slots:
         length, shift = int(self.length_ms), int(self.shift_ms)
         return f"({column} + {shift}) / {length} * {length} - {shift}"
 
+    def begin(self, at: int) -> int:
+        """Of the slot that an instant is in."""
+        return (at + self.shift_ms) // self.length_ms * self.length_ms - self.shift_ms
+
 
 HOURS = Slots()
 ALL = Slots(2**50)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache, partial
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import structlog
@@ -37,6 +38,7 @@ from kodgate.web import logs, routes, tuning
 from kodgate.web.addresses import Networks
 from kodgate.web.api import Api, ApiSettings
 from kodgate.web.asgi import App, by_name, mounted, moved, not_found
+from kodgate.web.cabinet import templating
 from kodgate.web.cabinet.app import PREFIX as CABINET
 from kodgate.web.cabinet.app import cabinet
 from kodgate.web.cabinet.console.app import PREFIX as CONSOLE
@@ -224,6 +226,8 @@ class Gateway:
             self._journal.start()
         await self._listen(sockets)
         tuning.settle()
+        if self._roles.pages:  # codes need no templates: these are compiled beside the first ones
+            Thread(target=templating.compile_all, name=templating.THREAD, daemon=True).start()
 
     async def run(
         self, *, until: asyncio.Event, child: asyncio.subprocess.Process | None = None

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from kodgate.core.phones import SHOWN_OF_PREFIX
 from kodgate.core.pumping import SUFFIX_DIGITS, prefix_of
-from kodgate.store.pumping import Sent
 from kodgate.web.cabinet.visit import Visit
 
 LOOKED_AT = 2_000
@@ -41,18 +40,20 @@ async def losses(visit: Visit, since: int, until: int) -> Losses:
     found = await visit.site.engine.blocks.newest(
         account_id, since=since, until=until, limit=LOOKED_AT
     )
+    phones = visit.site.keyring.open_all(
+        "phone", account_id, [(sent.key_day, sent.phone_digest, sent.phone) for sent in found]
+    )
     return Losses(
         codes=len(found),
-        prefixes=_worst((_prefix(visit, sent), sent.arrived) for sent in found),
+        prefixes=_worst(
+            (_prefix(visit, phone), sent.arrived) for phone, sent in zip(phones, found, strict=True)
+        ),
         addresses=_worst((sent.caller_ip, sent.arrived) for sent in found),
     )
 
 
-def _prefix(visit: Visit, sent: Sent) -> str:
+def _prefix(visit: Visit, phone: str | None) -> str:
     """As much of a number as this person may see."""
-    phone = visit.site.keyring.open(
-        sent.key_day, "phone", visit.own.id, sent.phone_digest, sent.phone
-    )
     if phone is None:
         return "—"
     if not visit.may("reveal"):

@@ -7,12 +7,10 @@ import secrets
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, cast
 from urllib.parse import parse_qsl, urlsplit
 
 import structlog
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, Router
@@ -29,7 +27,7 @@ from kodgate.store.tries import TryStore
 from kodgate.web import heads
 from kodgate.web.addresses import Networks
 from kodgate.web.asgi import Receive, Scope, Send, hostname
-from kodgate.web.cabinet import menu, sessions, texts, words
+from kodgate.web.cabinet import menu, sessions, templating, texts, words
 from kodgate.web.cabinet.assets import Assets
 from kodgate.web.cabinet.door import Door
 from kodgate.web.cabinet.passwords import Passwords
@@ -104,7 +102,7 @@ class Site:
         self.assets = Assets()
         self.streams = 0
         """Live stories that are being followed now."""
-        self._environments = {lang: self._environment(lang) for lang in texts.LANGUAGES}
+        self._templates = templating.environment()
         routes = [self._route(page) for page in pages]
         routes.append(Route(f"{prefix}static/{{name}}", self._static, methods=["GET"]))
         self._router = Router(routes, redirect_slashes=False, default=self._nothing)
@@ -262,9 +260,8 @@ class Site:
 
     def fragment(self, guest: Guest, template: str, **values: Any) -> str:
         """Of a page, for a stream too."""
-        environment = self._environments[guest.writer.language]
         visit = guest if isinstance(guest, Visit) and guest.session.stage == "full" else None
-        return environment.get_template(template).render(
+        return self._templates.get_template(template).render(
             guest=guest, visit=visit, w=guest.writer, words=words, site=self, **values
         )
 
@@ -303,20 +300,6 @@ class Site:
     async def _static(self, request: Request) -> Response:
         answer = self.assets.answer(request.path_params["name"])
         return _dressed(answer, secure=_is_secure(request, self.settings.proxies))
-
-    def _environment(self, language: str) -> Environment:
-        environment = Environment(
-            loader=FileSystemLoader(Path(__file__).parent / "templates"),
-            autoescape=select_autoescape(default=True),
-            extensions=["jinja2.ext.i18n"],
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        environment.install_gettext_translations(  # type: ignore[attr-defined]
-            texts.catalogue(language), newstyle=True
-        )
-        return environment
 
 
 def _dressed(answer: Response, *, secure: bool) -> Response:

@@ -73,7 +73,11 @@ class Writer:
         return found % values if values else found
 
     def plural(self, one: str, many: str, num: int) -> str:
-        return self._catalogue.ngettext(one, many, num) % {"num": self.number(num)}
+        return self.form(one, many, num) % {"num": self.number(num)}
+
+    def form(self, one: str, many: str, num: int) -> str:
+        """The one of this number, its placeholders still in it."""
+        return self._catalogue.ngettext(one, many, num)
 
     def money(self, amount: int) -> str:
         """`74928000` -> `7 492,80 ₽`, with as many decimals as are needed to be exact."""

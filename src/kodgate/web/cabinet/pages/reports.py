@@ -46,7 +46,8 @@ COLUMNS = (
 )
 """Of the CSV."""
 
-
+Counted = tuple[int, str, int]
+"""Begin of a slot, ms; channel; messages."""
 Pace = tuple[int, str, list[tuple[float, str]]]
 """Begin of a slot, s, and as text; codes a minute by channel, each also as text."""
 
@@ -103,12 +104,12 @@ class Piece:
 
 async def show(visit: Visit) -> Response:
     name, since, until = period(visit)
-    slots = _slots(visit, TREND_MS[name])
-    pieces, before, arrivals, pace, rejections, lost = await asyncio.gather(
-        _pieces(visit, since, until, slots),
+    slots, steps = _slots(visit, TREND_MS[name]), _slots(visit, PACE_MS[name])
+    pieces, before, arrivals, minutes, rejections, lost = await asyncio.gather(
+        _pieces(visit, since, until, slots if steps.length_ms < HOUR_MS else steps),
         _pieces(visit, since - PERIODS[name], since, ALL),
         visit.site.sums.arrivals(visit.own.id, since=since, until=until, slots=slots),
-        _pace(visit, name, since, until),
+        _minutes(visit, since, until, steps),
         _rejections(visit, since, until, slots),
         losses(visit, since, until),
     )
@@ -118,14 +119,14 @@ async def show(visit: Visit) -> Response:
         period=name,
         periods=NAMES,
         span=(since, until),
-        pace=pace,
+        pace=_pace(visit, _counted(found) if minutes is None else minutes, steps),
         pace_ms=PACE_MS[name],
         trend_ms=TREND_MS[name],
         times=_times(row._replace(at=0) for row in arrivals),
         times_by_slot=_times(arrivals),
         zones=_zones(found),
         funnel=figures.funnel(found),
-        saved=_saved(pieces, before),
+        saved=_saved(pieces, before, slots),
         rejections=rejections,
         losses=lost,
     )
@@ -151,18 +152,23 @@ async def _pieces(visit: Visit, since: int, until: int, slots: Slots) -> list[Pi
     ]
 
 
-async def _pace(visit: Visit, name: str, since: int, until: int) -> list[Pace]:
+async def _minutes(visit: Visit, since: int, until: int, steps: Slots) -> list[Counted] | None:
+    """None: the steps are so long that the sums of messages tell the pace too."""
+    if steps.length_ms >= HOUR_MS:
+        return None
+    return await visit.site.sums.pace(visit.own.id, since=since, until=until, slots=steps)
+
+
+def _counted(found: Iterable[Sum]) -> list[Counted]:
+    return [(row.at, row.channel, row.total) for row in found]
+
+
+def _pace(visit: Visit, counted: Iterable[Counted], steps: Slots) -> list[Pace]:
     """The slots in which anything was accepted. A day has many, so they come ready to print."""
-    slots, sums = _slots(visit, PACE_MS[name]), visit.site.sums
     by_slot: dict[int, Counter[str]] = {}
-    if slots.length_ms < HOUR_MS:
-        counted = await sums.pace(visit.own.id, since=since, until=until, slots=slots)
-    else:
-        found = await sums.messages(visit.own.id, since=since, until=until, slots=slots)
-        counted = [(row.at, row.channel, row.total) for row in found]
     for at, channel, count in counted:
         by_slot.setdefault(at, Counter())[channel] += count
-    minutes, w = slots.length_ms // MINUTE_MS, visit.writer
+    minutes, w = steps.length_ms // MINUTE_MS, visit.writer
     return [
         (
             at // 1000,
@@ -221,7 +227,7 @@ def _zone(zone: int, rows: Sequence[Sum]) -> Zone:
     )
 
 
-def _saved(pieces: Sequence[Piece], earlier: Sequence[Piece]) -> Saved | None:
+def _saved(pieces: Sequence[Piece], earlier: Sequence[Piece], slots: Slots) -> Saved | None:
     """By the SMS prices of their time. None: there are none."""
     prices = [one for piece in pieces if piece.tariff is not None for one in piece.tariff.prices]
     if not any(channel == "sms" for _, channel in prices):
@@ -229,7 +235,7 @@ def _saved(pieces: Sequence[Piece], earlier: Sequence[Piece]) -> Saved | None:
     by_slot: Counter[int] = Counter()
     for piece in pieces:
         for row in piece.sums:
-            by_slot[row.at] += _saving(piece, row)
+            by_slot[slots.begin(row.at)] += _saving(piece, row)
     return Saved(
         total=by_slot.total(),
         before=sum(_saving(piece, row) for piece in earlier for row in piece.sums),
