@@ -99,17 +99,17 @@ async def test_an_empty_password_keeps_the_one_that_is_saved(open_office: Office
 @pytest.mark.parametrize(
     ("field", "value", "said"),
     [
-        ("name", "North", "name: 1 to 32"),
-        ("host", "", "host: must not be empty"),
-        ("port", "many", "port: must be a number"),
-        ("port", "٢٧٧٥", "port: must be a number"),
-        ("port", "70000", "port: must be between 1 and 65535"),
-        ("password", "ninechars", "password: at most 8"),
-        ("prefixes", "seven", "prefixes: 'seven' is not 1 to 15 digits"),
-        ("errors", "0x400", "errors: '0x400' is not a status and a word"),
-        ("errors", "0x400 red", "errors: 0x400: must be one of"),
-        ("bind_type", "radio", "bind_type: must be one of"),
-        ("tps", "-1", "tps: must be between"),
+        ("name", "North", "Имя маршрута: от 1 до 32"),
+        ("host", "", "Адрес SMSC: заполните это поле"),
+        ("port", "many", "Порт: нужно число"),
+        ("port", "٢٧٧٥", "Порт: нужно число"),
+        ("port", "70000", "Порт: нужно число от 1 до 65535"),
+        ("password", "ninechars", "Пароль: не больше 8"),
+        ("prefixes", "seven", "Префиксы номеров: 'seven' – не префикс"),
+        ("errors", "0x400", "Свои коды ошибок: в строке '0x400' должны быть"),
+        ("errors", "0x400 red", "Свои коды ошибок: 0x400: возможно только одно из"),
+        ("bind_type", "radio", "Вид соединения: возможно только одно из"),
+        ("tps", "-1", "SMS в секунду: нужно число от 0 до"),
     ],
 )
 async def test_what_is_wrong_with_a_route_is_said_and_what_was_typed_stays(

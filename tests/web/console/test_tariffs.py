@@ -57,14 +57,14 @@ async def test_a_tariff_may_begin_later(open_office: Office, olga: Person):
 @pytest.mark.parametrize(
     ("form", "said"),
     [
-        ({"text": "7;1;telegram"}, "line 1: expected the columns"),
-        ({"text": "7;1;telegram;x"}, "line 1: not an amount of money"),
-        ({"text": "7;1;telegram;0"}, "must be above zero"),
-        ({"text": ""}, "no rows"),
-        ({"text": CSV, "name": "Имя"}, "a tariff's name is"),
-        ({"text": CSV, "since": "tomorrow"}, "the date is YYYY-MM-DD"),
-        ({"text": CSV, "since": "2026-02-30"}, "there is no such date"),
-        ({"text": "7;1;telegram;" + "9" * 140_000}, "line 1: "),
+        ({"text": "7;1;telegram"}, "строка 1: нужны столбцы"),
+        ({"text": "7;1;telegram;x"}, "строка 1: это не сумма денег"),
+        ({"text": "7;1;telegram;0"}, "должна быть больше нуля"),
+        ({"text": ""}, "нет ни одной строки"),
+        ({"text": CSV, "name": "Имя"}, "имя тарифа – от 1 до 32"),
+        ({"text": CSV, "since": "tomorrow"}, "дата пишется как ГГГГ-ММ-ДД"),
+        ({"text": CSV, "since": "2026-02-30"}, "такой даты нет"),
+        ({"text": "7;1;telegram;" + "9" * 140_000}, "строка 1: ячейка длиннее"),
     ],
 )
 async def test_a_file_that_is_wrong_is_shown_again_with_the_line(

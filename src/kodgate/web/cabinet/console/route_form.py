@@ -184,6 +184,12 @@ LONG = frozenset({"prefixes", "errors"})
 NEW = RouteProfile(name="new", host="smsc", system_id="me")
 """Its defaults are those of a new route."""
 
+LABELS = {
+    "name": N_("Имя маршрута"),
+    **{field.name: field.label for fields in SECTIONS.values() for field in fields},
+}
+"""What the form calls each field."""
+
 _FIELDS = tuple(field.name for fields in SECTIONS.values() for field in fields)
 _HINTS = get_type_hints(RouteProfile)
 

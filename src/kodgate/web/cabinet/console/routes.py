@@ -17,6 +17,7 @@ from kodgate.core.binds import Lease
 from kodgate.web import routes
 from kodgate.web.cabinet.console import route_form
 from kodgate.web.cabinet.console.desk import act, look, record
+from kodgate.web.cabinet.console.mistakes import told
 from kodgate.web.cabinet.site import number_of
 from kodgate.web.cabinet.visit import Visit
 from kodgate.web.cabinet.words import N_
@@ -141,7 +142,8 @@ async def save(visit: Visit) -> Response:
         profile = route_form.read(form, name=name, password=old.password if old else "")
     except ValueError as error:
         values = route_form.texts(route_form.NEW) | {"enabled": "", "tls": ""} | dict(form)
-        return _page(visit, old, values | {"password": ""}, status=422, error=str(error))
+        said = told(visit.writer, str(error), route_form.LABELS)
+        return _page(visit, old, values | {"password": ""}, status=422, error=said)
     await _put(visit, profile)
     await record(visit, "route_saved", f"{name}: {_changes(old, profile)}")
     return visit.go(f"routes/{name}", note="route_saved")

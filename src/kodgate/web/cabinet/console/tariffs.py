@@ -14,6 +14,7 @@ from kodgate.core.errors import Refused
 from kodgate.core.tariff_csv import PriceChange, ZoneChange
 from kodgate.core.tariffs import Price, Tariff
 from kodgate.web.cabinet.console.desk import act, desk, look, record
+from kodgate.web.cabinet.console.mistakes import told
 from kodgate.web.cabinet.visit import Visit
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
@@ -143,7 +144,7 @@ async def _wrong(visit: Visit, error: ValueError) -> Response:
     return await _page(
         visit,
         status=422,
-        error=str(error),
+        error=told(visit.writer, str(error), {}),
         name=form.get("name", ""),
         since=form.get("since", ""),
         text=form.get("text", ""),
