@@ -90,8 +90,9 @@ class Console(_Section):
     alone_max: int | None = Field(
         None,
         ge=0,
-        description="Largest top-up or correction that an operator books alone, in 1/10,000 of the"
-        " currency; a larger one waits for another operator. Without it none waits.",
+        description="What one operator books alone for one account within 24 hours, top-ups and"
+        " corrections together, in 1/10,000 of the currency; what goes beyond it waits for another"
+        " operator. Without it nothing waits.",
     )
 
 

@@ -27,7 +27,7 @@ from kodgate.core.types import (
     Task,
 )
 from kodgate.store import AlreadyBooked, Discarded, Route, Store, Unavailable
-from kodgate.store.proposals import NotBooked, Proposals
+from kodgate.store.proposals import DAY_MS, NotBooked, Proposals
 from kodgate.store.pumping import Blocks
 from kodgate.store.tables import tables
 
@@ -1244,6 +1244,28 @@ async def test_a_proposal_is_booked_once_by_somebody_else(store: Store) -> None:
     )
     assert await Proposals(tables(store)).waiting() == []
     assert await store.verify() == []
+
+
+async def test_what_is_booked_alone_is_summed_over_a_day(store: Store) -> None:
+    alice, desk = await account(store), Proposals(tables(store))
+
+    async def may(amount: int, at: int, *, by: str = "olga") -> bool:
+        return await desk.alone(account_id=alice.id, actor=by, amount=amount, at=at, most=100)
+
+    assert await may(60, NOW)
+    assert await may(-40, NOW + 1)
+    assert not await may(1, NOW + 2)
+    assert await may(100, NOW + 2, by="igor")
+    assert not await may(61, NOW + DAY_MS)
+    assert await may(60, NOW + DAY_MS)
+    assert not await may(1, NOW + DAY_MS)
+
+
+async def test_of_forms_that_come_at_once_each_counts(store: Store) -> None:
+    alice, desk = await account(store), Proposals(tables(store))
+    asked = {"account_id": alice.id, "actor": "olga", "amount": 50, "at": NOW, "most": 100}
+    found = await asyncio.gather(*(desk.alone(**asked) for _ in range(6)))  # type: ignore[arg-type]
+    assert sum(found) == 2
 
 
 async def test_a_correction_downwards_is_booked_with_its_sign(store: Store) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 from kodgate.core import ledger
@@ -11,6 +12,10 @@ from kodgate.store.program import Line, Program, ask
 from kodgate.store.tables import Tables
 
 _COLUMNS = "id, account_id, at, actor, kind, amount, document, comment"
+DAY_MS = 86_400_000
+ALONE_TIMES_MAX = 100
+"""How many transfers one operator books alone for an account within a day, however small."""
+
 _MAKE = {"topup": ledger.top_up, "adjustment": ledger.adjustment}
 
 
@@ -58,6 +63,12 @@ class Proposals:
         line = (account_id, at, actor, kind, amount, document, comment)
         await self._tables.change(lambda: _propose(line, once and f"form {once}"))
 
+    async def alone(self, *, account_id: int, actor: str, amount: int, at: int, most: int) -> bool:
+        """Whether an operator may book it alone: with all that they so booked for this account in
+        the last 24 hours it stays within `most`. It is counted then, before it is booked: of two
+        forms that come at once each counts. `at`: wall clock, ms."""
+        return await self._tables.change(lambda: _alone(account_id, actor, abs(amount), at, most))
+
     async def waiting(self, account_id: int | None = None) -> list[Proposal]:
         """Of one account, or of all; the oldest first."""
         condition, line = ("", ()) if account_id is None else (" and account_id = ?", (account_id,))
@@ -81,6 +92,18 @@ def _propose(line: Line, once: str) -> Program[None]:
         " decided_by) values (?, ?, ?, ?, ?, ?, ?, 'waiting', '')",
         *line,
     )
+
+
+def _alone(account_id: int, actor: str, amount: int, at: int, most: int) -> Program[bool]:
+    yield from ask(sql.FUNDS, [account_id])  # locks the account: whoever comes second waits
+    key = f"alone {account_id} {actor}"
+    found = yield from ask(sql.GET, key)
+    lines = json.loads(found[0][0]) if found else []
+    day = [line for line in lines if line[0] > at - DAY_MS]
+    if ledger.needs_two(amount + sum(line[1] for line in day), most) or len(day) >= ALONE_TIMES_MAX:
+        return False
+    yield from ask(sql.PUT, key, json.dumps([*day, (at, amount)]))
+    return True
 
 
 def approve(proposal_id: int, *, by: str, wall: int, at: int) -> Program[int]:

@@ -48,6 +48,25 @@ async def test_up_to_the_limit_one_operator_is_enough(careful: Office, olga: Per
     assert await balance(careful) == FUNDS + ALONE_MAX
 
 
+async def test_many_small_top_ups_are_no_way_around(careful: Office, olga: Person, igor: Person):
+    await olga.do("accounts/1/topup", amount="60", document="PP 1")
+    form = {"amount": "−30", "comment": "too much", "once": "1"}
+    assert "Проведено." in await olga.do("accounts/1/adjust", **form)
+    text = await olga.do("accounts/1/topup", amount="10,0001", document="PP 2")
+    assert "Ждёт второго оператора" in text
+    assert await balance(careful) == FUNDS + 300_000
+    assert "Проведено." in await olga.do("accounts/1/topup", amount="10", document="PP 3")
+    assert "Проведено." in await igor.do("accounts/1/topup", amount="100", document="PP 4")
+    bob = await careful.house.store.create_account(login="bob", name="Bob", at=0)
+    assert "Проведено." in await olga.do(f"accounts/{bob.id}/topup", amount="100", document="PP 5")
+
+
+async def test_a_document_that_is_booked_counts_once(careful: Office, olga: Person):
+    for _ in range(3):
+        await olga.do("accounts/1/topup", amount="40", document="PP 1")
+    assert "Проведено." in await olga.do("accounts/1/topup", amount="60", document="PP 2")
+
+
 async def test_a_larger_top_up_waits_and_moves_nothing(careful: Office, olga: Person):
     text = await olga.do("accounts/1/topup", **LARGE)
     assert "Ждёт второго оператора: баланс пока не изменился." in text

@@ -241,9 +241,9 @@ async def top_up(visit: Visit, account: Account) -> Response:
     document, comment = _text(visit, "document"), _text(visit, "comment")
     if value is None or value <= 0 or not document or not _fits(account, value):
         return visit.go(place, note="bad_payment")
-    if ledger.needs_two(value, desk(visit).facts.alone_max):
-        if await desk(visit).readings.has_document(account.id, document):
-            return visit.go(place, note="same_document")
+    if await desk(visit).readings.has_document(account.id, document):
+        return visit.go(place, note="same_document")
+    if not await _alone(visit, account, value):
         return await proposing.propose(visit, account, "topup", value, document, comment)
     transfer = ledger.top_up(account.id, value)
     try:
@@ -265,7 +265,7 @@ async def adjust(visit: Visit, account: Account) -> Response:
         return visit.go(place, note="same_form")
     transfer = ledger.adjustment(account.id, value)
     try:
-        if ledger.needs_two(value, desk(visit).facts.alone_max):
+        if not await _alone(visit, account, value):
             return await proposing.propose(
                 visit, account, "adjustment", value, document, comment, once=once
             )
@@ -274,6 +274,14 @@ async def adjust(visit: Visit, account: Account) -> Response:
         return visit.go(place, note="same_form")
     await record(visit, "adjustment", f"{printed(value)}, {comment}", account)
     return visit.go(place, note="posted")
+
+
+async def _alone(visit: Visit, account: Account, value: int) -> bool:
+    """Whether this operator may book it without another one."""
+    most, site = desk(visit).facts.alone_max, visit.site
+    return most is None or await desk(visit).proposals.alone(
+        account_id=account.id, actor=visit.user.login, amount=value, at=site.wall_ms(), most=most
+    )
 
 
 def _fits(account: Account, value: int) -> bool:

@@ -62,7 +62,7 @@ class Facts:
     """The folder whose disk matters."""
     roles: tuple[str, ...]
     alone_max: int | None = None
-    """The largest transfer that one operator books alone; None: any."""
+    """What one operator books alone for one account within a day; None: whatever they like."""
     settings: tuple[tuple[str, str], ...] = ()
     """Name and value of every setting, secrets hidden."""
 
