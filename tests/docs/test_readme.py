@@ -116,3 +116,7 @@ def test_every_setting_and_command_that_the_pages_name_exists() -> None:
 
 def test_no_page_is_empty() -> None:
     assert not [path for path in (ROOT / "docs").rglob("*.md") if len(path.read_text()) < 80]
+
+
+def test_the_russian_readme_says_sms_as_the_pages_do():
+    assert "СМС" not in page("README.ru.md")
