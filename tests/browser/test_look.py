@@ -189,3 +189,25 @@ def test_the_main_road_needs_no_mouse(running: Gateway, chromium: Browser) -> No
         alice.page.keyboard.press("Enter")
         alice.page.wait_for_load_state()
         assert "7000***0002" in alice.text()
+
+
+FADES = (
+    """one => ['--before', '--after'].map(name => getComputedStyle(one).getPropertyValue(name))"""
+)
+FADED = "([one, edges]) => String((" + FADES + ")(one)) === edges"
+
+
+def test_a_wide_table_fades_at_the_edge_that_has_more(running: Gateway, chromium: Browser) -> None:
+    with chromium.person(running.url) as alice:
+        _packet(_send(running, running.secret, phone_list=UNREAD, to_sms="1"))
+        alice.go("messages")
+        table = alice.page.locator(".scroll").first.element_handle()
+        for width, place, edges in (
+            (1280, 0, "0px,0px"),
+            (320, 0, "0px,48px"),
+            (320, 200, "48px,48px"),
+            (320, 9999, "48px,0px"),
+        ):
+            alice.page.set_viewport_size({"width": width, "height": 800})
+            table.evaluate("(one, place) => one.scrollLeft = place", place)
+            alice.page.wait_for_function(FADED, arg=[table, edges])
