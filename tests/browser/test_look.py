@@ -211,3 +211,12 @@ def test_a_wide_table_fades_at_the_edge_that_has_more(running: Gateway, chromium
             alice.page.set_viewport_size({"width": width, "height": 800})
             table.evaluate("(one, place) => one.scrollLeft = place", place)
             alice.page.wait_for_function(FADED, arg=[table, edges])
+
+
+def test_on_a_phone_the_menu_shows_where_you_are(running: Gateway, chromium: Browser) -> None:
+    with chromium.person(running.url) as alice:
+        alice.look(theme="light", language="ru", width=390)
+        alice.go("actions")
+        here = alice.page.locator(".menu a[aria-current]").bounding_box()
+        assert here["x"] >= 0
+        assert here["x"] + here["width"] <= 390
