@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from kodgate.core import life
@@ -199,7 +199,7 @@ class Unit:
                 (self.writes.transfers if transfer.customer else self.writes.bookings).append(line)
             held = funds.held + move.held_delta
             assert held >= 0, "more was released than was held"
-            money[move.account_id] = replace(funds, held=held)
+            money[move.account_id] = changed(funds, held=held)
         return [rows.money_row(account, money[account]) for account in sorted(money)]
 
     def free(self, message_id: int) -> None:

@@ -25,6 +25,8 @@ from kodgate.core.types import (
     State,
     Success,
     Task,
+    frozen,
+    opened,
 )
 from kodgate.store import LedgerEntry, PacketRow
 
@@ -51,6 +53,8 @@ TRANSFER = (
     " attempt, document, comment"
 )
 LEDGER = "id, at, kind, customer, balance_after, packet_id, message_id, document, comment"
+
+_MESSAGE, _PACKET, _PACKET_ROW = opened(Message), opened(Packet), opened(PacketRow)
 
 _STATES = {word.value: word for word in State}
 _TASKS: dict[str | None, Task | None] = {None: None} | {word.value: word for word in Task}
@@ -110,7 +114,7 @@ def message_row(
 
 
 def message_of(row: Row) -> Message:
-    return Message(
+    message = _MESSAGE(
         id=row[0],
         num=row[2],
         channel=row[3],
@@ -134,21 +138,23 @@ def message_of(row: Row) -> Message:
         corrected=_EVENTS[row[21]],
         corrected_at=row[22],
     )
+    return frozen(Message, message)
 
 
 def packet_of(row: Row, messages: Iterable[Message]) -> PacketRow:
     """A row in the order of `PACKET`, with its messages in the order of their numbers."""
-    return PacketRow(
-        packet=Packet(
-            id=row[0],
-            account_id=row[1],
-            plan=plan_of(row[16]),
-            held=row[17],
-            reserve=bool(row[18]),
-            answered_at=row[19],
-            confirm_tries=row[20],
-            confirmed_at=row[21],
-        ),
+    packet = _PACKET(
+        id=row[0],
+        account_id=row[1],
+        plan=plan_of(row[16]),
+        held=row[17],
+        reserve=bool(row[18]),
+        answered_at=row[19],
+        confirm_tries=row[20],
+        confirmed_at=row[21],
+    )
+    whole = _PACKET_ROW(
+        packet=frozen(Packet, packet),
         messages=tuple(messages),
         created_at=row[2],
         zone=row[3],
@@ -165,6 +171,7 @@ def packet_of(row: Row, messages: Iterable[Message]) -> PacketRow:
         test=bool(row[14]),
         caller_ip=row[15],
     )
+    return frozen(PacketRow, whole)
 
 
 def final_at(messages: Iterable[Message]) -> int | None:
