@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kodgate.core import life
-from kodgate.core.ledger import Funds
+from kodgate.core.ledger import CUSTOMER_KINDS, Funds
 from kodgate.core.life import Verdict
 from kodgate.core.types import Alias, Change, Message, Observation, State, Task, Transfer, changed
 from kodgate.store import Claimed, PacketRow, Recorded, rows
@@ -235,8 +235,7 @@ class Unit:
         return self.message(message_id) if message_id in self.loaded.packet_of else None
 
     def _num(self, message_id: int) -> int:
-        nums = (m.num for m in self.row(message_id).messages if m.id == message_id)
-        return next(nums)
+        return next(m.num for m in self.row(message_id).messages if m.id == message_id)
 
     def _advance(self, message_id: int, seen: Observation) -> tuple[list[str], list[str]]:
         """One observation, then the parked receipts for the provider's ids that it told us."""
@@ -284,20 +283,31 @@ class Unit:
         return message
 
     def _pay(self, change: Change, messages: dict[int, Message], at: int) -> None:
-        if not (change.transfers or change.held_delta):
-            return
-        self.writes.moves.append(
-            Move(
+        """What a provider takes is booked beside the account, whose row stays as it is."""
+        customers = []
+        for transfer in change.transfers:
+            message_id = messages[transfer.num].id if transfer.num else None
+            if transfer.kind in CUSTOMER_KINDS:
+                customers.append((transfer, message_id))
+            else:
+                booking = transfer_row(
+                    transfer,
+                    account_id=change.packet.account_id,
+                    at=at,
+                    balance_after=None,
+                    packet_id=change.packet.id,
+                    message_id=message_id,
+                )
+                self.writes.bookings.append(booking)
+        if customers or change.held_delta:
+            move = Move(
                 account_id=change.packet.account_id,
                 at=at,
                 packet_id=change.packet.id,
-                transfers=tuple(
-                    (transfer, messages[transfer.num].id if transfer.num else None)
-                    for transfer in change.transfers
-                ),
+                transfers=tuple(customers),
                 held_delta=change.held_delta,
             )
-        )
+            self.writes.moves.append(move)
 
     def _tell(self, change: Change, seen: Observation, num: int) -> None:
         """The provider's words go to the first note, or to a line of their own."""

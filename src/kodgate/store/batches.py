@@ -10,6 +10,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from kodgate.core.life import Verdict
@@ -259,7 +260,8 @@ def add_packets(
 def _unit(loaded: Loaded) -> Program[Unit]:
     """No step of the database lies between taking the ids and the decisions that use them."""
     left = sum(len(row.packet.plan) - len(row.messages) for row in loaded.packets.values())
-    (loaded.message_ids,) = yield Free(left, ("message",))
+    if left:
+        (loaded.message_ids,) = yield Free(left, ("message",))
     return Unit(loaded)
 
 
@@ -301,12 +303,9 @@ def _load_parked(loaded: Loaded, observations: Sequence[Observation]) -> Program
 def write_unit(unit: Unit) -> Program[None]:
     """All that the decisions of a unit changed."""
     writes = unit.writes
-    if writes.moves:
-        accounts = sorted({move.account_id for move in writes.moves})
-        funds = yield from ask(sql.FUNDS, accounts)
-        money = unit.settle({row[0]: rows.funds_of(row) for row in funds})
-    else:
-        money = []
+    accounts = sorted({move.account_id for move in writes.moves})
+    funds = (yield from ask(sql.FUNDS, accounts)) if accounts else []
+    money = unit.settle({row[0]: rows.funds_of(row) for row in funds})
     created = [unit.message_row(id) for id in sorted(writes.created)]
     changed = [_news(unit.message_row(id)) for id in sorted(writes.changed - writes.created)]
     packets = [_packet_news(unit.loaded, id) for id in sorted(writes.packets)]
@@ -328,11 +327,8 @@ def write_unit(unit: Unit) -> Program[None]:
         yield Used((("message", unit.loaded.message_ids),))
 
 
-_NEWS = [rows.MESSAGE.split(", ").index(name) for name in sql.MESSAGE_NEWS]
-
-
-def _news(row: rows.Row) -> tuple[Any, ...]:
-    return tuple(row[place] for place in _NEWS)
+_news = itemgetter(*map(rows.MESSAGE.split(", ").index, sql.MESSAGE_NEWS))
+"""Of a row in the order of `rows.MESSAGE`: what an update writes."""
 
 
 def _packet_news(loaded: Loaded, packet_id: int) -> tuple[Any, ...]:

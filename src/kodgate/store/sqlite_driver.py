@@ -1,8 +1,9 @@
-"""Runs programs on a connection of SQLite: many rows in one statement, lists as JSON."""
+"""Runs programs on a connection of SQLite: many rows in one statement."""
 
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Sequence
 from functools import lru_cache
@@ -17,9 +18,9 @@ SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 takes the next larger one and leaves the rest of it empty: after every statement the thread waits
 for the interpreter, which costs more than some empty parameters."""
 
-_JSON_LIST = "(select value from json_each(?))"
-WORDS = {":ids": _JSON_LIST, ":texts": _JSON_LIST, " :lock": ""}
-"""The one writer needs no lock on rows."""
+LISTS = re.compile(":ids|:texts")
+JSON_LIST = "(select value from json_each(?))"
+"""A list that is longer than the largest size; SQLite takes three times as long to begin on it."""
 
 T = TypeVar("T")
 
@@ -39,7 +40,7 @@ def run(connection: sqlite3.Connection, program: Program[T]) -> T:
 def _answer(connection: sqlite3.Connection, wanted: Wanted) -> Any:
     match wanted:
         case Ask(text, line):
-            return connection.execute(_translated(text), _parameters(line)).fetchall()
+            return _ask(connection, text, line)
         case Many(head, lines, tail):
             return _many(connection, head, lines, tail)
         case Looks(parts):
@@ -47,8 +48,7 @@ def _answer(connection: sqlite3.Connection, wanted: Wanted) -> Any:
         case Writes(parts):
             return [_many(connection, part.head, part.lines, part.tail)[1] for part in parts]
         case Free(_, names):
-            line = _parameters([list(names)])
-            free = dict(connection.execute(_translated(sql.FREE_IDS), line).fetchall())
+            free = {row[0]: row[1] for row in _ask(connection, sql.FREE_IDS, [list(names)])}
             return [count(free[name]) for name in names]
         case Used(taken):
             lines = [(name, next(ids)) for name, ids in taken]
@@ -59,17 +59,37 @@ def _answer(connection: sqlite3.Connection, wanted: Wanted) -> Any:
     return None
 
 
-def _parameters(line: Sequence[Any]) -> Sequence[Any]:
-    if any(type(value) is list for value in line):
-        return [json.dumps(value) if type(value) is list else value for value in line]
-    return line
+def _ask(connection: sqlite3.Connection, text: str, line: Sequence[Any]) -> list[rows.Row]:
+    """A list among the parameters is as many as its size has room for; the rest of them is null,
+    which is in no list."""
+    sizes, parameters = [], []
+    for value in line:
+        if type(value) is not list:
+            parameters.append(value)
+        elif len(value) > SIZES[-1]:
+            sizes.append(0)
+            parameters.append(json.dumps(value))
+        else:
+            size = _size(len(value))
+            sizes.append(size)
+            parameters += [*value, *[None] * (size - len(value))]
+    return connection.execute(_translated(text, *sizes), parameters).fetchall()
+
+
+def _size(count: int) -> int:
+    return next(size for size in SIZES if size >= count)
 
 
 @lru_cache(maxsize=512)
-def _translated(text: str) -> str:
-    for word, meaning in WORDS.items():
-        text = text.replace(word, meaning)
-    return text
+def _translated(text: str, *sizes: int) -> str:
+    """`sizes`: of its lists; 0: it is JSON. The one writer needs no lock on rows."""
+    left = iter(sizes)
+
+    def places(_: re.Match[str]) -> str:
+        size = next(left)
+        return f"({', '.join('?' * size)})" if size else JSON_LIST
+
+    return LISTS.sub(places, text.replace(" :lock", ""))
 
 
 @lru_cache(maxsize=256)
@@ -88,7 +108,7 @@ def _many(
     before, width = connection.total_changes, len(lines[0])
     for place in range(0, len(lines), SIZES[-1]):
         part = lines[place : place + SIZES[-1]]
-        size = next(size for size in SIZES if size >= len(part))
+        size = _size(len(part))
         line = [*chain.from_iterable(part), *[None] * (width * (size - len(part))), len(part)]
         cursor = connection.execute(_statement(head, tail, width, size), line)
         if cursor.description is not None:
