@@ -47,6 +47,10 @@ log = structlog.get_logger()
 
 ACCEPT_BATCH_MAX = 512
 RECORD_BATCH_MAX = 512
+RECORD_GATHER_S = 0.005
+"""What providers say in so short a time is recorded together: a transaction for each answer and
+each report would cost several times as much, and no person sees the difference."""
+
 QUEUE_MAX = 4_096
 FLIGHTS = 64
 """Batches of one kind at the store, which commits all that wait for it together: an item is there
@@ -109,7 +113,11 @@ class Engine:
             store.accept, batch_max=ACCEPT_BATCH_MAX, queue_max=QUEUE_MAX, flights=FLIGHTS
         )
         observations: Batcher[Observation, Recorded] = Batcher(
-            store.record, batch_max=RECORD_BATCH_MAX, queue_max=QUEUE_MAX, flights=FLIGHTS
+            store.record,
+            batch_max=RECORD_BATCH_MAX,
+            queue_max=QUEUE_MAX,
+            flights=FLIGHTS,
+            gather_s=RECORD_GATHER_S,
         )
         self.senders = tuple(one for name, one in channels.items() if name in duties.sends)
         """The channels that this process sends through."""

@@ -14,7 +14,8 @@ Outcome = TypeVar("Outcome")
 
 
 class Batcher(Generic[Item, Outcome]):
-    """Collects items while a batch is under way; no timer, so an idle system answers in one commit.
+    """Collects items while a batch is under way. `gather_s`: and before each batch for so long, for
+    what nobody waits for; without it there is no timer, and an idle system answers in one commit.
 
     `apply` gets at most `batch_max` items and returns as many outcomes, or raises for all of them.
     With `flights` above 1 the next batches are handed over while one is being committed, so that
@@ -28,6 +29,7 @@ class Batcher(Generic[Item, Outcome]):
         batch_max: int,
         queue_max: int,
         flights: int = 1,
+        gather_s: float = 0.0,
     ) -> None:
         self._apply = apply
         self._batch_max = batch_max
@@ -35,6 +37,7 @@ class Batcher(Generic[Item, Outcome]):
         self._waiting: deque[tuple[Item, asyncio.Future[Outcome], float]] = deque()
         """What was submitted, who waits for it, and since when on the loop's clock."""
         self._flights = flights
+        self._gather_s = gather_s
         self._flying = 0
         self._since: dict[int, float] = {}
         """Batches under way, the oldest first -> since when its first item has waited."""
@@ -77,10 +80,13 @@ class Batcher(Generic[Item, Outcome]):
     async def _run(self) -> None:
         try:
             while self._waiting:
+                if self._gather_s:
+                    await asyncio.sleep(self._gather_s)
                 size = min(len(self._waiting), self._batch_max)
                 batch = [self._waiting.popleft() for _ in range(size)]
                 self._begun = True
-                await self._settle(batch)
+                if batch:
+                    await self._settle(batch)
         finally:
             self._begun = True
             self._flying -= 1

@@ -49,7 +49,7 @@ LOOPS_END_S = 0.5
 FRESH_S = 0.25
 """A claim looks at lease, epoch and packet itself; so long that look still counts (D7)."""
 
-GATHER_S = 0.003
+GATHER_S = 0.005
 """Before a channel claims again: what comes together is claimed together."""
 
 FIRST_FOLLOW_UP_MS = 5_000
