@@ -14,7 +14,7 @@ LOG_MAX = 10_000
 """Lines of the log in one answer."""
 LOG_KEPT = 1_000_000
 """Lines of the log on disk; older ones go, a slice at a time."""
-SLICE = 20_000
+SLICE = 5_000
 OLD_MS = 7 * 86_400_000
 """Ended messages older than that (business time) are forgotten at a start."""
 

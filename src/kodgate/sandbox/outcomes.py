@@ -9,7 +9,7 @@ from typing import Any
 from kodgate.sandbox import phones
 from kodgate.sandbox.state import Tx, text_of
 
-STEPS_MAX = 1_000
+STEPS_MAX = 250
 """Outcomes that one decision applies."""
 
 PROGRESS = {"sent": 0, "delivered": 1, "read": 2}

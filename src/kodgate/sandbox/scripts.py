@@ -11,6 +11,8 @@ from kodgate.sandbox.state import Tx
 
 def current(tx: Tx, phone: str, channel: str) -> phones.Script:
     """Next message before standing, this phone before all phones, then the table."""
+    if not tx.holds("scripts"):
+        return phones.standard(phone, channel)
     row = tx.one(
         "SELECT script FROM scripts WHERE channel = ? AND phone IN (?, '*')"
         " ORDER BY once DESC, phone DESC LIMIT 1",
@@ -30,6 +32,7 @@ def sms(tx: Tx, phone: str) -> phones.Sms:
 
 def plan(tx: Tx, phone: str, channel: str, script: phones.Script, *, once: bool) -> None:
     """Sets the script of a phone's next message, or of all its messages from now on."""
+    tx.filled("scripts")
     tx.run(
         "INSERT OR REPLACE INTO scripts VALUES (?, ?, ?, ?)",
         phone,
@@ -41,6 +44,8 @@ def plan(tx: Tx, phone: str, channel: str, script: phones.Script, *, once: bool)
 
 def used(tx: Tx, phone: str, channel: str) -> None:
     """A message has taken the script that was meant for the next one."""
+    if not tx.holds("scripts"):
+        return
     row = tx.one(
         "SELECT phone FROM scripts WHERE channel = ? AND phone IN (?, '*') AND once = 1"
         " ORDER BY phone DESC LIMIT 1",
@@ -62,6 +67,8 @@ class Fault:
 
 def take(tx: Tx, place: str, method: str, phone: str) -> Fault | None:
     """The oldest planted fault that fits, used once. `place`: telegram or smsc."""
+    if not tx.holds("faults"):
+        return None
     row = tx.one(
         "SELECT id, kind, arg, remaining FROM faults WHERE place = ? AND remaining <> 0"
         " AND method IN (?, '*') AND phone IN (?, '*') ORDER BY id LIMIT 1",
@@ -82,6 +89,7 @@ def plant(
     tx: Tx, place: str, kind: str, *, arg: float | str | None, method: str, phone: str, times: int
 ) -> int:
     """Plants a fault for the next `times` calls (-1: until a reset); returns its id."""
+    tx.filled("faults")
     return tx.run(
         "INSERT INTO faults (place, method, phone, kind, arg, remaining) VALUES (?,?,?,?,?,?)",
         place,

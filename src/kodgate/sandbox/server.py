@@ -29,7 +29,7 @@ from kodgate.sandbox.timing import Clock, keep
 
 STOP_S = 1.0
 """What requests under way get when the process is told to end; slow answers are cut off."""
-TRIM_S = 2.0
+TRIM_S = 0.5
 """Between two looks at the log's length; a slice each is more than a busy sandbox writes."""
 
 

@@ -89,6 +89,8 @@ class Tx:
         self._facts: dict[str, Any] = {}
         """Those that were read or written; None: not there."""
         self._settled: set[str] = set()
+        self._empty: set[str] = set()
+        """Tables without a row."""
 
     def run(self, sql: str, *values: object) -> int:
         """Executes; returns the id of an inserted row."""
@@ -110,6 +112,19 @@ class Tx:
     def many(self, sql: str, lines: Iterable[tuple[object, ...]]) -> None:
         """Executes once for each line."""
         self._db.executemany(sql, lines)
+
+    def holds(self, table: str) -> bool:
+        """Whether a table has any row; one that has none is looked at once a transaction."""
+        if table in self._empty:
+            return False
+        if self.one(f"SELECT 1 FROM {table} LIMIT 1") is None:  # noqa: S608 -- names of our own
+            self._empty.add(table)
+            return False
+        return True
+
+    def filled(self, table: str) -> None:
+        """A row was put into a table that `holds` is asked of."""
+        self._empty.discard(table)
 
     def fact(self, name: str) -> Any:
         if name not in self._facts:
@@ -150,11 +165,12 @@ Decision = Callable[[Tx], T]
 
 
 class Durable:
-    """The file and the one thread that writes it.
+    """The file, and the thread that waits for its disk.
 
-    A decision is a function of `Tx`; all that have queued run in order in one transaction with one
-    fsync. A decision that raises leaves the others untouched: the group is rolled back and each
-    runs again alone, so decisions must have no effect outside the file.
+    A decision is a short function of `Tx`; all that have queued run in order in one transaction
+    with one fsync. A decision that raises leaves the others untouched: the group is rolled back and
+    each runs again alone, so decisions must have no effect outside the file. They run in the event
+    loop: a thread beside it would wait for the interpreter after each of their statements.
     """
 
     def __init__(self, path: Path) -> None:
@@ -162,7 +178,7 @@ class Durable:
         self._queue: deque[tuple[Decision[Any], asyncio.Future[Any]]] = deque()
         self._wakes: dict[str, asyncio.Event] = {}
         self._running: asyncio.Task[None] | None = None
-        self._db = self._thread.submit(_open, path).result()
+        self._db = _open(path)
 
     async def do(self, decision: Decision[T]) -> T:
         """The decision's result, once it is durable. Raises what the decision raises."""
@@ -184,13 +200,12 @@ class Durable:
         self._thread.shutdown()
 
     async def _drain(self) -> None:
-        loop = asyncio.get_running_loop()
         try:
             while self._queue:
                 size = min(BATCH_MAX, len(self._queue))
                 group = [self._queue.popleft() for _ in range(size)]
                 decisions = [decision for decision, _ in group]
-                outcomes, wakes = await loop.run_in_executor(self._thread, self._group, decisions)
+                outcomes, wakes = await self._group(decisions)
                 for (_, future), (value, error) in zip(group, outcomes, strict=True):
                     _settle(future, value, error)
                 for name in wakes:
@@ -200,9 +215,9 @@ class Durable:
         finally:
             self._running = None
 
-    def _group(self, decisions: list[Decision[Any]]) -> tuple[list[_Outcome], set[str]]:
+    async def _group(self, decisions: list[Decision[Any]]) -> tuple[list[_Outcome], set[str]]:
         try:
-            values, wakes = self._transaction(decisions)
+            values, wakes = await self._transaction(decisions)
             return [(value, None) for value in values], wakes
         except Exception as error:
             if len(decisions) == 1:
@@ -210,20 +225,21 @@ class Durable:
         outcomes: list[_Outcome] = []
         all_wakes: set[str] = set()
         for decision in decisions:
-            one, wakes = self._group([decision])
+            one, wakes = await self._group([decision])
             outcomes += one
             all_wakes |= wakes
         return outcomes, all_wakes
 
-    def _transaction(self, decisions: list[Decision[Any]]) -> tuple[list[Any], set[str]]:
+    async def _transaction(self, decisions: list[Decision[Any]]) -> tuple[list[Any], set[str]]:
         wakes: set[str] = set()
         tx = Tx(self._db, wakes)
         self._db.execute("BEGIN IMMEDIATE")
         try:
             values = [decision(tx) for decision in decisions]
             tx.finish()
-            self._db.execute("COMMIT")
-        except BaseException:
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._thread, self._db.execute, "COMMIT")
+        except Exception:
             self._db.execute("ROLLBACK")
             raise
         return values, wakes
@@ -242,7 +258,7 @@ def _settle(future: asyncio.Future[Any], value: object, error: Exception | None)
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, isolation_level=None, cached_statements=256)
+    db = sqlite3.connect(path, isolation_level=None, cached_statements=256, check_same_thread=False)
     db.row_factory = sqlite3.Row
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
