@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from kodgate.core import cascade, ledger
 from kodgate.core.results import CORRECTION_MS
@@ -337,15 +338,16 @@ class _Life:
             return _given_back(message, seen.later_at)
         if seen.epoch is None and message.lease_until is not None:
             return message  # whoever holds the claim says what comes next
+        news: dict[str, Any] = {}
+        if seen.epoch is not None or seen.source == "poll":
+            news = {"due_at": None, "task": None}
         if seen.epoch is not None:
-            message = changed(message, lease_until=None, due_at=None, task=None)
+            news["lease_until"] = None
         if seen.retry_at is not None:
-            return changed(message, due_at=seen.retry_at, task=Task.SEND)
-        if seen.poll_at is not None:
-            return changed(message, due_at=seen.poll_at, task=Task.POLL)
-        if seen.source == "poll":
-            return changed(message, due_at=None, task=None)
-        return message
+            news |= {"due_at": seen.retry_at, "task": Task.SEND}
+        elif seen.poll_at is not None:
+            news |= {"due_at": seen.poll_at, "task": Task.POLL}
+        return changed(message, **news) if news else message
 
     def _apply_events(self, message: Message, seen: Observation, *, stale: bool) -> _Ending:
         success = self.packet.plan[message.num - 1].success
@@ -456,9 +458,12 @@ def _given_back(message: Message, later_at: int) -> Message:
 
 def _await_news(message: Message, seen: Observation) -> Message:
     """A message that a provider has: no claim any more, only looks."""
+    news: dict[str, Any] = {}
     if message.delivered_at is None and Event.DELIVERED in seen.events:
-        message = changed(message, delivered_at=seen.at)
+        news["delivered_at"] = seen.at
     if message.task is Task.SEND:
-        task = None if seen.poll_at is None else Task.POLL
-        message = changed(message, task=task, due_at=seen.poll_at)
-    return message if message.lease_until is None else changed(message, lease_until=None)
+        news["task"] = None if seen.poll_at is None else Task.POLL
+        news["due_at"] = seen.poll_at
+    if message.lease_until is not None:
+        news["lease_until"] = None
+    return changed(message, **news) if news else message

@@ -73,7 +73,7 @@ class Keyring:
         found: list[str | None] = []
         for day, digest, sealed in fields:
             if day not in ciphers:
-                ciphers[day] = self._cipher(day, cls)
+                ciphers[day] = self._in_use(day, cls) or self._cipher(day, cls)
             cipher = ciphers[day]
             bound = _bound(day, cls, account_id, digest)
             found.append(None if cipher is None else _opened(cipher, sealed, bound))
@@ -126,17 +126,20 @@ class Keyring:
             raise ValueError("no such data key")
         return self._folder / f"{day}.{cls}.key"
 
-    def _sealer(self, day: str, cls: str) -> AESGCM:
-        """The file is looked at once a second: only days that are long over lose their key."""
-        now = time.monotonic()
+    def _in_use(self, day: str, cls: str) -> AESGCM | None:
+        """The key that seals, where its file was there within the last second: only days that are
+        long over lose their key."""
         known = self._sealing.get((day, cls))
-        if known is not None and now - known[0] < SEEN_S:
-            return known[1]
-        cipher = self._cipher(day, cls)
-        if cipher is None:
-            cipher = self._create(day, cls)
+        return known[1] if known is not None and time.monotonic() - known[0] < SEEN_S else None
+
+    def _sealer(self, day: str, cls: str) -> AESGCM:
+        cipher = self._in_use(day, cls)
+        if cipher is not None:
+            return cipher
+        seen_s = time.monotonic()
+        cipher = self._cipher(day, cls) or self._create(day, cls)
         self._sealing = {key: seen for key, seen in self._sealing.items() if key[0] == day}
-        self._sealing[day, cls] = (now, cipher)
+        self._sealing[day, cls] = (seen_s, cipher)
         return cipher
 
     def _cipher(self, day: str, cls: str) -> AESGCM | None:

@@ -152,8 +152,10 @@ def _fields(text: str) -> dict[str, str]:
 
 
 def _state(value: bytes | None) -> MessageState | None:
+    if value is None:
+        return None
     try:
-        return MessageState(int.from_bytes(value or b"", "big"))
+        return MessageState(int.from_bytes(value, "big"))
     except ValueError:
         return None
 
