@@ -52,6 +52,33 @@ async def test_what_comes_while_a_batch_is_under_way_goes_together() -> None:
     assert ledger.batches == [[1], [2, 3, 4]]
 
 
+async def test_what_is_gathered_goes_together_although_nothing_is_under_way() -> None:
+    ledger = Ledger()
+    batch = Batcher(ledger.apply, batch_max=100, queue_max=100, flights=8, gather_s=0.02)
+    tasks = []
+    for number in (1, 2, 3):
+        tasks.append(asyncio.create_task(batch.submit(number)))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    assert await asyncio.gather(*tasks) == [10, 20, 30]
+    assert ledger.batches == [[1, 2, 3]]
+
+
+async def test_a_worker_that_gathers_what_another_one_took_asks_for_nothing() -> None:
+    ledger = Ledger()
+    ledger.gate.clear()
+    batch = Batcher(ledger.apply, batch_max=100, queue_max=100, flights=8, gather_s=0.001)
+    first = asyncio.create_task(batch.submit(1))
+    while not ledger.batches:
+        await asyncio.sleep(0.001)
+    second = asyncio.create_task(batch.submit(2))
+    await asyncio.sleep(0)
+    ledger.gate.set()
+    assert await asyncio.gather(first, second) == [10, 20]
+    assert await batch.submit(3) == 30
+    assert ledger.batches == [[1], [2], [3]]
+
+
 async def test_a_batch_never_passes_its_size() -> None:
     ledger = Ledger()
     batch = batcher(ledger, batch_max=2)

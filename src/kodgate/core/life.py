@@ -387,7 +387,8 @@ class _Life:
                 task=None if poll is None else Task.POLL,
             )
         )
-        self.packet = changed(self.packet, held=0)
+        if self.packet.held:
+            self.packet = changed(self.packet, held=0)
         if not done and ending.reason not in cascade.ALWAYS_REFUNDED:
             self._fall_back(message.num + 1, seen.at)
 

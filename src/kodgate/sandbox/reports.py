@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import json
 import sqlite3
 import ssl
 from functools import partial
@@ -18,8 +19,13 @@ RETRY_S = (1, 2, 4, 8, 15, 30, 60, 120, 300, 600)
 says "up to 10 retries with growing delays"; the figures are an assumption."""
 
 TIMEOUT_S = 10.0
-AT_ONCE = 64
+AT_ONCE = 256
 """Reports under way at the same time."""
+
+_NEXT = (
+    "SELECT * FROM reports WHERE id NOT IN (SELECT value FROM json_each(?))"
+    " ORDER BY due_real, id LIMIT ?"
+)
 
 
 def sign(token: str, timestamp: int, body: bytes) -> str:
@@ -57,16 +63,15 @@ class Reporter:
 
     async def _start(self, http: Poster) -> int | None:
         """Posts what is due; returns when the next one is (real ms)."""
-        rows = await self._state.do(
-            lambda tx: tx.all("SELECT * FROM reports ORDER BY due_real, id LIMIT ?", 2 * AT_ONCE)
-        )
-        waiting = [row for row in rows if row["id"] not in self._under_way]
+        room = AT_ONCE - len(self._under_way)
+        if room <= 0:
+            return None  # Whoever ends will wake us.
+        under_way = json.dumps(list(self._under_way))
+        rows = await self._state.do(lambda tx: tx.all(_NEXT, under_way, room))
         now = self._clock.real()
-        for row in waiting:
+        for row in rows:
             if row["due_real"] > now:
                 return int(row["due_real"])
-            if len(self._under_way) >= AT_ONCE:
-                break  # Whoever ends will wake us.
             self._under_way.add(row["id"])
             task = asyncio.create_task(self._post(http, row))
             self._tasks.add(task)

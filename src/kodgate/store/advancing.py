@@ -40,6 +40,8 @@ class Loaded:
     packets: dict[int, PacketRow] = field(default_factory=dict)
     packet_of: dict[int, int] = field(default_factory=dict)
     """Message id -> packet id."""
+    nums: dict[int, int] = field(default_factory=dict)
+    """Message id -> its number in the packet."""
     nodes: dict[int, str | None] = field(default_factory=dict)
     """Message id -> who holds its lease."""
     keys: dict[Key, set[int]] = field(default_factory=lambda: defaultdict(set))
@@ -51,6 +53,7 @@ class Loaded:
         for row in message_rows:
             messages.append(rows.message_of(row))
             self.packet_of[row[0]] = row[1]
+            self.nums[row[0]] = row[2]
             self.nodes[row[0]] = row[-1]
         self.packets[packet_row[0]] = rows.packet_of(packet_row, messages)
 
@@ -94,7 +97,7 @@ class Unit:
         self.writes = Writes()
 
     def message(self, message_id: int) -> Message:
-        return self.row(message_id).messages[self._num(message_id) - 1]
+        return self.row(message_id).messages[self.loaded.nums[message_id] - 1]
 
     def row(self, message_id: int) -> PacketRow:
         return self.loaded.packets[self.loaded.packet_of[message_id]]
@@ -109,7 +112,7 @@ class Unit:
     def claim(
         self, message_id: int, *, node: str, at: int, lease_until: int, attempts_max: int
     ) -> Claimed | None:
-        row, num = self.row(message_id), self._num(message_id)
+        row, num = self.row(message_id), self.loaded.nums[message_id]
         change, taken = life.claim(
             row.packet, row.messages, num, at=at, lease_until=lease_until, attempts_max=attempts_max
         )
@@ -149,7 +152,7 @@ class Unit:
 
     def discard(self, message_id: int, *, at: int, patience_ms: int) -> tuple[str, ...] | None:
         """None: it is not stuck, or not the newest."""
-        row, num = self.row(message_id), self._num(message_id)
+        row, num = self.row(message_id), self.loaded.nums[message_id]
         if num != len(row.messages):
             return None
         change = life.discard(row.packet, row.messages, at=at, patience_ms=patience_ms)
@@ -234,12 +237,9 @@ class Unit:
     def _found(self, message_id: int) -> Message | None:
         return self.message(message_id) if message_id in self.loaded.packet_of else None
 
-    def _num(self, message_id: int) -> int:
-        return next(m.num for m in self.row(message_id).messages if m.id == message_id)
-
     def _advance(self, message_id: int, seen: Observation) -> tuple[list[str], list[str]]:
         """One observation, then the parked receipts for the provider's ids that it told us."""
-        row, num = self.row(message_id), self._num(message_id)
+        row, num = self.row(message_id), self.loaded.nums[message_id]
         change = life.advance(row.packet, row.messages, num, seen)
         words, woken = self._apply(row, change, seen, num)
         for key in self._learn(row, change):
@@ -278,6 +278,7 @@ class Unit:
         message = changed(message, id=next(self.loaded.message_ids))
         assert message.id is not None
         self.loaded.packet_of[message.id] = packet_id
+        self.loaded.nums[message.id] = message.num
         self.loaded.nodes[message.id] = None
         self.writes.created.add(message.id)
         return message
