@@ -18,7 +18,7 @@ LATE = "kodgate_deadline_late_seconds"
 OPEN_RATE = 500.0
 """What arrives beside the open messages, a second."""
 DONE_S = 120.0
-STEADY_RATE = 100.0
+STEADY_RATE = 50.0
 STEADY_PARTS = 10
 SLOWER_MS = 2.0
 SEVERAL = {"KODGATE_HTTP__WORKERS": "2"}
@@ -58,7 +58,7 @@ class Effort:
 
 
 QUICK = Effort(seconds=2.0, runs=1, telegram_s=8.0, telegram_rate=200.0, sms=3_000, sms_rate=600.0)
-FULL = Effort(open=1_000_000, steady_s=300.0)
+FULL = Effort(open=1_000_000)
 
 Scene = Callable[[Home, Effort], Iterator[Row]]
 

@@ -13,7 +13,7 @@ import sqlite3
 import time
 from pathlib import Path
 
-LOOK_S = 0.000_2
+LOOK_S = 0.000_5
 """Between two looks at a lock: a small part of the shortest transaction."""
 
 
