@@ -155,7 +155,8 @@ def telegram(home: Home, effort: Effort) -> Iterator[Row]:
     """Accepts while every code travels to the sandbox Telegram and its reports come back; with one
     process, and with two."""
     yield _telegram(home, effort, "accept, each code through the sandbox Telegram")
-    yield _telegram(home, effort, "the same, requests in a process of their own", **APART)
+    apart = {**APART, "KODGATE_TELEGRAM__CONCURRENCY": "256"}
+    yield _telegram(home, effort, "the same, requests in a process of their own", **apart)
 
 
 def _telegram(home: Home, effort: Effort, what: str, **environ: str) -> Row:

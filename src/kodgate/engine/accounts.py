@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import ipaddress
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
 from kodgate.core import tariffs
@@ -13,20 +11,17 @@ from kodgate.core.accounts import Account, AccountSettings, AccountStatus
 from kodgate.core.errors import Refused
 from kodgate.core.requests import Credentials
 from kodgate.core.tariffs import Tariff
+from kodgate.engine.fresh import Fresh
 from kodgate.store import Store
-
-FRESH_S = 1.0
-"""A changed secret, block or setting is in force everywhere after this (S-19, S-20)."""
 
 SettingsOf = Callable[[int], Awaitable[AccountSettings]]
 """The settings of an account by its id."""
 
-CACHED_MAX = 10_000
 LOGIN_MAX = 64
 
 
 class Accounts:
-    """Reads through a small cache; `forget` after a change made in this process."""
+    """Reads through small caches; `forget` after a change made in this process."""
 
     def __init__(
         self,
@@ -39,17 +34,14 @@ class Accounts:
         self._store = store
         self._digest = digest
         self._now = now
-        self._steady_s = steady_s
-        self._accounts: OrderedDict[str, tuple[float, Account | None]] = OrderedDict()
-        self._by_id: OrderedDict[int, tuple[float, AccountSettings]] = OrderedDict()
-        self._loading: dict[str, asyncio.Task[Account | None]] = {}
-        self._tariffs: tuple[float, list[Tariff]] = (float("-inf"), [])
+        self._accounts: Fresh[str, Account | None] = Fresh(store.account, steady_s=steady_s)
+        self._settings: Fresh[int, AccountSettings] = Fresh(self._read, steady_s=steady_s)
+        self._tariffs: Fresh[None, list[Tariff]] = Fresh(self._prices, steady_s=steady_s)
 
     def forget(self) -> None:
         """After a change: the next request reads the database."""
-        self._accounts.clear()
-        self._by_id.clear()
-        self._tariffs = (float("-inf"), [])
+        for each in (self._accounts, self._settings, self._tariffs):
+            each.clear()
 
     async def authenticate(self, credentials: Credentials, *, caller_ip: str) -> Account:
         """The account of a login and its API secret, allowed to call from here and this way.
@@ -80,51 +72,23 @@ class Accounts:
         """By the login as typed: ASCII, in any case; anything else is nobody (S-22)."""
         if not login.isascii() or len(login) > LOGIN_MAX:
             return None
-        login = login.lower()
-        cached = self._accounts.get(login)
-        if cached is not None and self._steady_s() - cached[0] < FRESH_S:
-            return cached[1]
-        return await self._load(login)
-
-    async def _load(self, login: str) -> Account | None:
-        task = self._loading.get(login)
-        if task is None:
-            task = asyncio.create_task(self._fetch(login))
-            self._loading[login] = task
-            task.add_done_callback(lambda _: self._loading.pop(login, None))
-        return await asyncio.shield(task)
-
-    async def _fetch(self, login: str) -> Account | None:
-        asked_s = self._steady_s()
-        account = await self._store.account(login)
-        self._accounts[login] = (asked_s, account)
-        self._accounts.move_to_end(login)
-        while len(self._accounts) > CACHED_MAX:
-            self._accounts.popitem(last=False)
-        return account
+        return await self._accounts.get(login.lower())
 
     async def settings_of(self, account_id: int) -> AccountSettings:
         """What the delivery of an account's messages needs; also of a blocked one (D16)."""
-        cached = self._by_id.get(account_id)
-        if cached is not None and self._steady_s() - cached[0] < FRESH_S:
-            return cached[1]
-        asked_s = self._steady_s()
-        account = await self._store.account_by_id(account_id)
-        assert account is not None, "a packet without an account"
-        self._by_id[account_id] = (asked_s, account.settings)
-        self._by_id.move_to_end(account_id)
-        while len(self._by_id) > CACHED_MAX:
-            self._by_id.popitem(last=False)
-        return account.settings
+        return await self._settings.get(account_id)
 
     async def tariff(self, name: str) -> Tariff | None:
         """The version of a tariff in force now."""
-        read_s, versions = self._tariffs
-        if self._steady_s() - read_s >= FRESH_S:
-            asked_s = self._steady_s()
-            versions = await self._store.tariffs()
-            self._tariffs = (asked_s, versions)
-        return tariffs.current(versions, name, self._now())
+        return tariffs.current(await self._tariffs.get(None), name, self._now())
+
+    async def _read(self, account_id: int) -> AccountSettings:
+        account = await self._store.account_by_id(account_id)
+        assert account is not None, "a packet without an account"
+        return account.settings
+
+    async def _prices(self, _: None) -> list[Tariff]:
+        return await self._store.tariffs()
 
 
 def _why_not(account: Account | None) -> str:
