@@ -48,7 +48,8 @@ class Plan:
     """Asked for by `status`."""
     path: str = "/http_in5.asp"
     body: str = ""
-    """For a peer: the form of a request, with {phone} and {number}; empty: ours."""
+    """For a peer: the form of a request, with {phone} and {number}; empty: ours. Where they stand
+    in `path`, it is a GET."""
     good: str = "error_num='0'"
     """What a good answer holds."""
 
@@ -90,6 +91,10 @@ def requests(plan: Plan) -> Iterator[bytes]:
     bodies = {"floor": _floor, "status": _status}.get(plan.kind, _accept)
     path = "/http_out5.asp" if plan.kind == "status" else plan.path
     number = plan.first
+    while "{phone}" in path:
+        asked = path.format(phone=_phone(plan, number), number=number)
+        yield b"GET %b HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" % asked.encode()
+        number += 1
     while True:
         body = bodies(plan, number).encode()
         yield (

@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bench.home import smsc
@@ -19,7 +19,7 @@ from bench.scenes import CALLERS, Effort, Row
 HELP = (
     "a command that starts a peer; it finds the SMSC at BENCH_SMSC_PORT, and answers good forms at"
     " BENCH_PEER_PORT, BENCH_PEER_PATH. What it is sent: BENCH_PEER_BODY with {phone} and"
-    " {number}; what a good answer holds: BENCH_PEER_GOOD"
+    " {number}, or a GET where these stand in the path; what a good answer holds: BENCH_PEER_GOOD"
 )
 READY_S = 60.0
 
@@ -43,7 +43,7 @@ def measured(command: str, effort: Effort) -> Iterator[Row]:
 
 
 def _accepts(pid: int, port: int, callers: int, effort: Effort) -> Row:
-    before = _tree_cpu_s(pid)
+    before = _of_all(pid, cpu_s)
     result = run(
         Plan(
             port=port,
@@ -54,7 +54,8 @@ def _accepts(pid: int, port: int, callers: int, effort: Effort) -> Row:
             good=os.environ.get("BENCH_PEER_GOOD", "Accepted"),
         )
     )
-    used = _tree_cpu_s(pid) - before
+    used = _of_all(pid, cpu_s) - before
+    size = _of_all(pid, resident_mib)
     return Row(
         what="peer: accept",
         load=f"{callers} caller{'s' * (callers > 1)}",
@@ -62,17 +63,17 @@ def _accepts(pid: int, port: int, callers: int, effort: Effort) -> Row:
         p50=result.p50,
         p99=result.p99,
         cpu_us=used / max(1, result.good) * 1e6,
-        note=f"{resident_mib(pid):.0f} MiB in its first process; {result.errors or 'none'} refused",
+        note=f"{size:.0f} MiB in all of its processes; {result.errors or 'none'} refused",
     )
 
 
-def _tree_cpu_s(pid: int) -> float:
-    """Of all processes in the peer's session."""
+def _of_all(pid: int, figure: Callable[[int], float]) -> float:
+    """The sum over all processes in the peer's session."""
     total = 0.0
     for path in Path("/proc").glob("[0-9]*"):
         try:
             if os.getsid(int(path.name)) == pid:
-                total += cpu_s(int(path.name))
+                total += figure(int(path.name))
         except OSError:
             continue
     return total
