@@ -9,6 +9,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from bench.home import smsc
@@ -22,6 +23,7 @@ HELP = (
     " {number}, or a GET where these stand in the path; what a good answer holds: BENCH_PEER_GOOD"
 )
 READY_S = 60.0
+STOP_S = 10.0
 
 
 def measured(command: str, effort: Effort) -> Iterator[Row]:
@@ -38,8 +40,12 @@ def measured(command: str, effort: Effort) -> Iterator[Row]:
             for callers in CALLERS:
                 yield _accepts(process.pid, port, callers, effort)
         finally:
-            os.killpg(process.pid, signal.SIGTERM)
-            process.wait(30)
+            process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(STOP_S)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def _accepts(pid: int, port: int, callers: int, effort: Effort) -> Row:
