@@ -165,7 +165,7 @@ BUGS: dict[str, tuple[ModuleType, str, str]] = {
     ),
     "the hold is not released": (
         life,
-        "        self.packet = changed(self.packet, held=0)\n",
+        "        if self.packet.held:\n            self.packet = changed(self.packet, held=0)\n",
         "",
     ),
     "the hold is not recomputed at a fallback": (
