@@ -164,8 +164,7 @@ class Gateway:
 
     def ports(self) -> dict[str, int]:
         """As the running process tells them, by the names of PORTS."""
-        found = self.ready()
-        return {name: found[name] for name in PORTS}
+        return {name: port for name, port in self.ready().items() if isinstance(port, int)}
 
     def ready(self) -> dict[str, Any]:
         """All that the running process tells of itself."""
@@ -173,8 +172,9 @@ class Gateway:
         return found
 
     def _keep_ports(self) -> None:
-        for name, port in self.ports().items():
-            setattr(self, name, port)
+        ports = self.ports()
+        for name in PORTS:
+            setattr(self, name, ports[name])
 
     def stop(self) -> float:
         """SIGTERM to gateway and sandbox; seconds until they ended. Raises TimeoutExpired, after a

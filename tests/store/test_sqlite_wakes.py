@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from pathlib import Path
+
+import pytest
 
 from kodgate.store.sqlite_wakes import Wakes
 
@@ -55,26 +58,32 @@ async def test_one_that_died_is_forgotten(tmp_path: Path) -> None:
     one.tell("sms")
     async with asyncio.timeout(10):
         assert await heard.get() == "sms"
-    assert len(list(tmp_path.glob("*-wake-*"))) == 2
+    assert len(list(one._folder.iterdir())) == 2
     one.close()
     two.close()
-    assert not list(tmp_path.glob("*-wake-*"))
+    assert not one._folder.exists()
+    assert not list(tmp_path.iterdir()), "nothing lies among the data"
 
 
-async def test_a_folder_with_a_long_name_is_no_obstacle(tmp_path: Path) -> None:
-    folder = tmp_path / ("long" * 50)
-    folder.mkdir()
-    one, _ = await listener(folder / "kodgate.db")
-    two, heard = await listener(folder / "kodgate.db")
-    one.tell("telegram")
-    async with asyncio.timeout(10):
-        assert await heard.get() == "telegram"
-    one.close()
-    two.close()
-
-
-async def test_a_folder_that_takes_no_sockets_leaves_it_at_polling(tmp_path: Path) -> None:
-    wakes, _ = await listener(tmp_path / "missing" / "kodgate.db")
+async def test_a_folder_of_somebody_else_leaves_it_at_polling(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    wakes = Wakes(tmp_path / "kodgate.db")
+    wakes._folder.symlink_to(tmp_path)
+    heard: asyncio.Queue[str] = asyncio.Queue()
+    await wakes.listen(heard.put_nowait, takes_nothing)
     wakes.tell("telegram")
     await asyncio.sleep(NEVER_S)
+    assert [path.name for path in tmp_path.iterdir()] == [wakes._folder.name]
     wakes.close()
+
+
+async def test_another_database_has_hearers_of_its_own(tmp_path: Path) -> None:
+    one, _ = await listener(tmp_path / "one.db")
+    two, heard = await listener(tmp_path / "two.db")
+    one.tell("telegram")
+    await asyncio.sleep(NEVER_S)
+    assert heard.empty()
+    one.close()
+    two.close()

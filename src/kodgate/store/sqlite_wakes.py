@@ -1,23 +1,23 @@
 """Wakes the other processes of a file of SQLite when there is something to send, as hints only.
 
-Each that hears has a datagram socket beside the database; whoever tells writes to all it finds.
+Each that hears has a datagram socket in a folder of this user and database, apart from the data,
+which people copy; whoever tells writes to all that it finds there.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import secrets
 import socket
+import stat
+import tempfile
 from collections.abc import Callable
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kodgate.store import nothing
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 GATHER_S = 0.005
 """Hints of one channel within this time are one."""
@@ -30,15 +30,15 @@ class Wakes:
     """One socket that tells, and one that hears; neither before `listen`."""
 
     def __init__(self, database: Path) -> None:
-        self._folder = database.absolute().parent
-        self._prefix = f"{database.name}-wake-"
+        place = hashlib.blake2b(os.fsencode(database.resolve()), digest_size=8).hexdigest()
+        self._folder = Path(tempfile.gettempdir()) / f"kodgate-{os.geteuid()}-{place}"
         self._callback: Callable[[str], None] | None = None
         self._takes: Callable[[str], bool] = nothing
         self._news: set[str] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._teller: socket.socket | None = None
         self._hearer: socket.socket | None = None
-        self._own = f"{self._prefix}{secrets.token_hex(8)}"
+        self._own = self._folder / secrets.token_hex(8)
 
     async def listen(
         self, callback: Callable[[str], None] | None, takes: Callable[[str], bool]
@@ -65,8 +65,10 @@ class Wakes:
     def close(self) -> None:
         if self._hearer is not None and self._loop is not None:
             self._loop.remove_reader(self._hearer)
-            (self._folder / self._own).unlink(missing_ok=True)
             self._hearer.close()
+            self._own.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._folder.rmdir()  # the last one
         if self._teller is not None:
             self._teller.close()
         self._hearer = self._teller = None
@@ -74,8 +76,10 @@ class Wakes:
     def _open_ear(self) -> socket.socket | None:
         ear = _datagrams()
         try:
-            with _short(self._folder) as folder:
-                ear.bind(f"{folder}/{self._own}")
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            if not _is_ours(self._folder):
+                raise PermissionError("somebody else's folder")
+            ear.bind(os.fspath(self._own))
         except OSError:
             ear.close()
             return None
@@ -85,18 +89,19 @@ class Wakes:
         news, self._news = self._news, set()
         if self._teller is None:
             return
-        with suppress(OSError), _short(self._folder) as folder:
-            for name in os.listdir(self._folder):  # noqa: PTH208 - names only
-                if name.startswith(self._prefix) and name != self._own:
-                    self._tell(f"{folder}/{name}", sorted(news))
+        with suppress(OSError):
+            if _is_ours(self._folder):
+                for path in self._folder.iterdir():
+                    if path != self._own:
+                        self._tell(path, sorted(news))
 
-    def _tell(self, path: str, news: list[str]) -> None:
+    def _tell(self, path: Path, news: list[str]) -> None:
         assert self._teller is not None
         try:
             for channel in news:
-                self._teller.sendto(channel.encode("ascii"), path)
+                self._teller.sendto(channel.encode("ascii"), os.fspath(path))
         except ConnectionRefusedError:  # it died without a word
-            Path(path).unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
         except OSError:  # it is gone, or has not read the hints before this one
             pass
 
@@ -117,11 +122,7 @@ def _datagrams() -> socket.socket:
     return found
 
 
-@contextmanager
-def _short(folder: Path) -> Iterator[str]:
-    """A short name of a folder: a socket's may have 107 bytes only. Raises OSError."""
-    number = os.open(folder, os.O_PATH | os.O_DIRECTORY)
-    try:
-        yield f"/proc/self/fd/{number}"
-    finally:
-        os.close(number)
+def _is_ours(folder: Path) -> bool:
+    """In a place where everybody may write. Raises OSError where it is not there."""
+    found = folder.lstat()
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
