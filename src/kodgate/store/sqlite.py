@@ -105,6 +105,10 @@ class SqliteStore(CommonStore):
     async def _look(self, make: Callable[[], Program[T]]) -> T:
         return await self._read(lambda db: run(db, make()))
 
+    async def _look_shortly(self, make: Callable[[], Program[T]]) -> T:
+        """In the event loop: to hand it to a thread and back costs several times as much."""
+        return self._in_snapshot(lambda db: run(db, make()))
+
     # Within
 
     async def _write(self, act: Callable[[sqlite3.Connection], T], work: Work = _CALL) -> T:
