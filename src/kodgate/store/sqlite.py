@@ -148,6 +148,8 @@ class SqliteStore(CommonStore):
         try:
             _check(db)
             db.execute(f"pragma cache_size = -{CACHE_KIB}")
+            # what a savepoint may have to give back: else it is written to a file from 64 KiB on
+            db.execute("pragma temp_store = memory")
             db.execute("pragma busy_timeout = 0")  # the turns are waited for, in order
         except BaseException:
             db.close()
