@@ -158,7 +158,6 @@ async def _sites(store: Store, keyring: Keyring, folder: Path, account_id: int) 
         randbelow=secrets.randbelow,
         steady_s=time.monotonic,
         wall_s=time.time,
-        today=lambda: time.strftime("%Y-%m-%d", time.gmtime()),
     )
     site = cabinet(
         engine=engine,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kodgate.core.clock import REAL, Anchor, business_ms, real_s
+from kodgate.core.clock import REAL, Anchor, business_ms, day_of, real_s
 
 ANCHOR = Anchor(real_ms=1_000_000, business_ms=5_000_000, scale=10)
 
@@ -35,3 +35,16 @@ def test_it_never_runs_backwards(real: int, later: int, scale: float) -> None:
 def test_a_scale_that_is_no_speed_is_refused(scale: float) -> None:
     with pytest.raises(ValueError, match="scale"):
         Anchor(real_ms=0, business_ms=0, scale=scale)
+
+
+@pytest.mark.parametrize(
+    ("at", "day"),
+    [
+        (0, "1970-01-01"),
+        (86_399_999, "1970-01-01"),
+        (86_400_000, "1970-01-02"),
+        (1_582_934_400_000, "2020-02-29"),
+    ],
+)
+def test_the_day_of_an_instant_is_that_of_utc(at: int, day: str) -> None:
+    assert day_of(at) == day

@@ -175,18 +175,18 @@ BUGS: dict[str, tuple[ModuleType, str, str]] = {
     ),
     "the deadline ignores the lease": (
         life,
-        "    if message.state is State.QUEUED and message.lease_until is not None:\n        return",
-        "    if False:\n        return",
+        "return end if message.lease_until is None else max(end, message.lease_until)",
+        "return end",
     ),
     "the deadline ignores the provider's own end": (
         life,
-        "end = max(message.ends_at, message.settles_at or 0) + GRACE_MS",
-        "end = message.ends_at + GRACE_MS",
+        "return max(ends_at, settles_at or 0) + GRACE_MS",
+        "return ends_at + GRACE_MS",
     ),
     "the deadline ignores the handover": (
         life,
-        "    if message.state is State.QUEUED and message.handover_at is not None:\n        end",
-        "    if False:\n        end",
+        "return _end(ends_at, settles_at) if handover_at is None else handover_at",
+        "return _end(ends_at, settles_at)",
     ),
     "the deadline has no grace": (life, "settles_at or 0) + GRACE_MS", "settles_at or 0)"),
     "a deadline that comes too early is believed": (

@@ -202,7 +202,6 @@ async def house(
         randbelow=randbelow,
         steady_s=hands.steady_s,
         wall_s=hands.wall_s,
-        today=lambda: time.strftime("%Y-%m-%d", time.gmtime(clock.now() / 1000)),
     )
     alice = await _alice(store, clock.now(), funds)
     if running:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+
+DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +36,16 @@ def business_ms(anchor: Anchor, real_ms: int) -> int:
     if anchor.scale == 1:
         return anchor.business_ms + elapsed
     return anchor.business_ms + math.floor(elapsed * anchor.scale)
+
+
+def day_of(at: int) -> str:
+    """The day of UTC of an instant (ms), YYYY-MM-DD."""
+    return _day(at // DAY_MS)
+
+
+@lru_cache(maxsize=4)
+def _day(number: int) -> str:
+    return datetime.fromtimestamp(number * DAY_MS / 1000, tz=UTC).date().isoformat()
 
 
 def real_s(anchor: Anchor, duration_ms: int) -> float:

@@ -7,9 +7,11 @@ accounts is zero by construction. A hold is no transfer: it is a number on packe
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from kodgate.core.cascade import is_surely_refunded
-from kodgate.core.types import Booking, BookingKind, Message, Plan, Transfer, changed
+from kodgate.core.types import Booking, BookingKind, Message, Plan, Transfer
+from kodgate.core.values import quick
 
 REVENUE = "revenue"
 TOP_UPS = "top_ups"
@@ -32,6 +34,7 @@ PROVIDER_MOVES = {
 """From which to which of a provider's house accounts each kind of booking moves money."""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Funds:
     """An account's money at one instant. All in 1/10,000 of the currency unit."""
@@ -56,16 +59,20 @@ class Funds:
         spent = self.spent if self.spent_on == at // DAY_MS else 0
         return min(self.spendable, per_day - spent - self.held)
 
-    def after(self, transfer: Transfer, at: int) -> Funds:
-        """What a transfer of this instant leaves. One of an earlier day than the newest counts for
-        no day any more."""
+    def after(self, transfer: Transfer, at: int, *, held: int = 0) -> Funds:
+        """What a transfer of this instant leaves, with `held` more on hold. One of an earlier day
+        than the newest counts for no day any more."""
         day = at // DAY_MS
         spent_on, spent = self.spent_on, self.spent
         if transfer.kind in SPENDING and day >= spent_on:
             spent = (spent if day == spent_on else 0) - transfer.customer
             spent_on = day
-        return changed(
-            self, balance=self.balance + transfer.customer, spent_on=spent_on, spent=spent
+        return Funds(
+            balance=self.balance + transfer.customer,
+            held=self.held + held,
+            credit_limit=self.credit_limit,
+            spent_on=spent_on,
+            spent=spent,
         )
 
 
@@ -74,6 +81,7 @@ def customer(account_id: int) -> str:
     return f"customer:{account_id}"
 
 
+@lru_cache(maxsize=1024)
 def dearest(plan: Plan, index: int = 0) -> int:
     """The most that the steps from `index` on can cost: a step's price and the earlier ones' prices
     that are not certain to come back before it."""

@@ -25,8 +25,8 @@ from kodgate.core.types import (
     State,
     Task,
     Transfer,
-    changed,
 )
+from kodgate.core.values import changed
 
 GRACE_MS = 2_000
 """After the deadline, or the provider's own end if that is later, before it is decided (D9)."""
@@ -54,32 +54,40 @@ class Verdict(StrEnum):
 
 def decide_at(message: Message) -> int:
     """When the deadline of an open message is to be decided."""
-    if message.state is State.QUEUED and message.handover_at is not None:
-        end = message.handover_at
-    else:
-        end = max(message.ends_at, message.settles_at or 0) + GRACE_MS
-    if message.state is State.QUEUED and message.lease_until is not None:
-        return max(end, message.lease_until)
-    return end
+    if message.state is not State.QUEUED:
+        return _end(message.ends_at, message.settles_at)
+    end = _queued_end(message.ends_at, message.settles_at, message.handover_at)
+    return end if message.lease_until is None else max(end, message.lease_until)
+
+
+def _end(ends_at: int, settles_at: int | None) -> int:
+    """After it no good news may come."""
+    return max(ends_at, settles_at or 0) + GRACE_MS
+
+
+def _queued_end(ends_at: int, settles_at: int | None, handover_at: int | None) -> int:
+    """The same while no provider has taken the message."""
+    return _end(ends_at, settles_at) if handover_at is None else handover_at
 
 
 def new_message(plan: Plan, num: int, at: int) -> Message:
     """The message of step `num` (from 1), due to be sent at once."""
     step = plan[num - 1]
-    message = Message(
+    ends_at = at + step.wait_s * 1000
+    handover_at = None if step.handover_s is None else at + step.handover_s * 1000
+    return Message(
         id=None,
         num=num,
         channel=step.channel,
         state=State.QUEUED,
         price=step.price,
         created_at=at,
-        ends_at=at + step.wait_s * 1000,
-        handover_at=None if step.handover_s is None else at + step.handover_s * 1000,
-        decide_at=None,
+        ends_at=ends_at,
+        handover_at=handover_at,
+        decide_at=_queued_end(ends_at, None, handover_at),
         due_at=at,
         task=Task.SEND,
     )
-    return _timed(message)
 
 
 def _timed(message: Message) -> Message:

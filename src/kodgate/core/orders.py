@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from kodgate.core import ledger
 from kodgate.core.types import Plan
+from kodgate.core.values import quick
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """A request that passed every check which needs no lock; what accept stores of it."""
@@ -61,6 +63,7 @@ class Order:
         )
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placed:
     """Durable: the packet exists and is paid."""
@@ -72,6 +75,7 @@ class Placed:
     """As printed; with test=1 as if it had been charged."""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotPlaced:
     """Nothing was stored. `error` is a name of the error table, or CODE_CLASH: draw again."""
@@ -94,8 +98,8 @@ def refusal(
     *,
     first_packet_id: int | None,
     code_is_live: bool,
-    recent_10min: int,
-    recent_day: int,
+    recent_10min: int = 0,
+    recent_day: int = 0,
     all_recent_10min: int = 0,
     all_recent_day: int = 0,
 ) -> NotPlaced | None:
@@ -110,7 +114,7 @@ def refusal(
         (order.all_per_phone_10min, all_recent_10min),
         (order.all_per_phone_day, all_recent_day),
     )
-    if any(0 < limit <= recent for limit, recent in limits):
+    if order.is_limited and any(0 < limit <= recent for limit, recent in limits):
         return NotPlaced(error="FLOOD", balance=funds.balance)
     if first_packet_id is not None:
         return NotPlaced(error="DUPLICATE", packet_id=first_packet_id, balance=funds.balance)

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from kodgate.core.errors import ErrorCode
 from kodgate.core.results import Result
+from kodgate.core.values import quick
 
 TTL_MIN_S = 30
 TTL_MAX_S = 36_000
@@ -22,6 +23,7 @@ class Mode(StrEnum):
     SMS = "sms"
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
     """As they came; empty text: missing. `password` never reaches a log."""
@@ -35,6 +37,7 @@ class Credentials:
         return f"Credentials(login={self.login!r})"
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendRequest:
     """One code to one phone, checked and normalised."""
@@ -80,6 +83,7 @@ class ConfirmRequest:
     code: str
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentMessage:
     message_id: int
@@ -90,6 +94,7 @@ class SentMessage:
     parts: int = 1
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
     """A request was accepted. `messages` holds one message, or one a number with test=-1."""
@@ -120,6 +125,7 @@ class Refusal:
     user_message_id: str | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageStatus:
     num: int
@@ -137,6 +143,7 @@ class MessageStatus:
     parts: int = 1
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PacketStatus:
     """The answer to a status query."""

@@ -75,8 +75,11 @@ def _is_digits(text: str) -> bool:
 
 def current(versions: Iterable[Tariff], name: str, at: int) -> Tariff | None:
     """The version of a tariff in force at an instant."""
-    valid = [t for t in versions if t.name == name and t.valid_from <= at]
-    return max(valid, key=lambda t: t.valid_from, default=None)
+    newest = None
+    for one in versions:
+        if one.name == name and one.valid_from <= at:
+            newest = one if newest is None or one.valid_from > newest.valid_from else newest
+    return newest
 
 
 def plan(tariff: Tariff, zone: int, steps: Iterable[Step]) -> tuple[PlannedStep, ...] | None:

@@ -6,47 +6,10 @@ business clock; durations (`..._s`) are seconds; money is in integer 1/10,000 of
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, make_dataclass
+from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
-from operator import attrgetter
-from typing import Any, TypeVar
 
-Value = TypeVar("Value")
-
-
-def changed(value: Value, /, **news: Any) -> Value:
-    """The value with some fields different: `dataclasses.replace` in a fifth of the time, for
-    slotted classes whose `__init__` only stores. Raises AttributeError for a field that is not
-    there."""
-    kind: Any = type(value)
-    open_kind, read = _opened(kind)
-    copy: Any = open_kind(*read(value))
-    for name, new in news.items():
-        setattr(copy, name, new)
-    whole: Value = frozen(kind, copy)
-    return whole
-
-
-def opened(kind: type) -> Any:
-    """A class with the fields of a frozen one, that takes all of them and stores at once: what a
-    frozen one sets through `object`, field by field, takes many times as long. For `frozen`."""
-    return _opened(kind)[0]
-
-
-def frozen(kind: type[Value], value: Any) -> Value:
-    """A value of the opened class, as one of the frozen class itself from now on."""
-    value.__class__ = kind
-    done: Value = value
-    return done
-
-
-@cache
-def _opened(kind: Any) -> tuple[Any, Any]:
-    """With what reads all fields of a value."""
-    names = [field.name for field in fields(kind)]
-    twin = make_dataclass(kind.__name__, names, slots=True, eq=False, repr=False)
-    return twin, attrgetter(*names)
+from kodgate.core.values import quick
 
 
 class State(StrEnum):
@@ -128,6 +91,7 @@ class FallbackFunds(StrEnum):
     OVERDRAFT = "overdraft"
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One step of a cascade, as data (D1)."""
@@ -141,6 +105,7 @@ class Step:
     refund: RefundWord
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedStep(Step):
     """A step with the price that was quoted, and fixed, when its packet was accepted."""
@@ -148,6 +113,10 @@ class PlannedStep(Step):
     price: int
     cost: int = 0
     """What the provider is expected to take, where its answer does not say."""
+
+    def __hash__(self) -> int:
+        """Of what tells most steps apart: plans are looked up by it, and words hash slowly."""
+        return hash((self.channel, self.wait_s, self.price))
 
 
 Plan = tuple[PlannedStep, ...]
@@ -160,6 +129,7 @@ class Task(StrEnum):
     POLL = "poll"
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """One channel's attempt in a packet, with its own id and price."""
@@ -197,6 +167,7 @@ class Message:
     corrected_at: int | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Packet:
     """One verification: one phone, one code, one plan of steps."""
@@ -238,6 +209,7 @@ class BookingKind(StrEnum):
     """It never came: receivable -> cost."""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
     """What one call, poll, callback, receipt or deadline says of one message.
@@ -271,6 +243,7 @@ class Observation:
     """The provider's own words, secrets removed, for the timeline."""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transfer:
     """One immutable move of money from the debit to the credit account (D4)."""
@@ -286,6 +259,7 @@ class Transfer:
     """What it does to the customer's balance: -amount, +amount or 0."""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """Everything one decision does, to be written in one transaction (D3)."""
@@ -308,6 +282,7 @@ class Alias:
     provider_id: str
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
     """One line of the packet's timeline: sent, delivered, confirmed, failed, late, ..."""

@@ -25,7 +25,8 @@ from kodgate.core.requests import (
     Simulation,
     StatusQuery,
 )
-from kodgate.core.types import Observation, changed
+from kodgate.core.types import Observation
+from kodgate.core.values import changed
 from kodgate.engine import crash, simulate
 from kodgate.engine.accept import Accept, Caps, Vault
 from kodgate.engine.accounts import Accounts
@@ -91,7 +92,6 @@ class Engine:
         randbelow: Callable[[int], int],
         steady_s: Callable[[], float],
         wall_s: Callable[[], float],
-        today: Callable[[], str],
         meters: Meters | None = None,
         duties: Duties | None = None,
         caps: Caps | None = None,
@@ -135,7 +135,6 @@ class Engine:
             elsewhere=frozenset(channels) - duties.sends,
             placed=self._wake,
             randbelow=randbelow,
-            today=today,
         )
         self._status = Status(store, self._views, vault, clock)
         self._dispatcher = Dispatcher(

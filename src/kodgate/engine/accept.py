@@ -9,6 +9,7 @@ from typing import Protocol
 from kodgate.channels import Channel
 from kodgate.core import cascade, codes, phones, tariffs
 from kodgate.core.accounts import Account, AccountSettings
+from kodgate.core.clock import day_of
 from kodgate.core.errors import Refused
 from kodgate.core.money import SCALE
 from kodgate.core.orders import CODE_CLASH, NotPlaced, Order, Placed
@@ -74,7 +75,6 @@ class Accept:
         elsewhere: frozenset[str] = frozenset(),
         placed: Callable[[str], None] = _nobody,
         randbelow: Callable[[int], int],
-        today: Callable[[], str],
     ) -> None:
         """`elsewhere`: channels that other processes send through; they count as live.
         `placed`: told the channel of every new message."""
@@ -88,7 +88,6 @@ class Accept:
         self._elsewhere = elsewhere
         self._placed = placed
         self._randbelow = randbelow
-        self._today = today
 
     def admits(self) -> bool:
         """False: orders wait too long already; say "try later" before any work (D16)."""
@@ -98,13 +97,16 @@ class Accept:
         self, account: Account, request: SendRequest, *, caller_ip: str, dialect: str
     ) -> Sent:
         """Stores and charges. Raises Refused (nothing was stored), Unavailable, InDoubt."""
+        at = self._clock.now()
         zone, plan = await self._priced(account, request)
-        seat = self._guard.admit(account, request.phone, caller_ip=caller_ip, test=request.test)
+        seat = self._guard.admit(
+            account, request.phone, at=at, caller_ip=caller_ip, test=request.test
+        )
         try:
             self._check_channels(plan)
             code = request.code or self._draw(account)
             order = self._order(
-                account, request, code, zone, plan, caller_ip=caller_ip, dialect=dialect
+                account, request, code, zone, plan, at=at, caller_ip=caller_ip, dialect=dialect
             )
             code, placed = await self._place(order, code, account, request)
         except OSError as error:  # no room for the day's data key: nothing was stored
@@ -149,16 +151,17 @@ class Accept:
         zone: int,
         plan: Plan,
         *,
+        at: int,
         caller_ip: str,
         dialect: str,
     ) -> Order:
         settings = account.settings
         digest = self._vault.phone_digest(request.phone)
-        day = self._today()
+        day = day_of(at)
         sealed, code_digest = self._sealed(day, account.id, request.phone, code)
         return Order(
             account_id=account.id,
-            at=self._clock.now(),
+            at=at,
             plan=plan,
             reserve=settings.fallback_funds is FallbackFunds.RESERVE,
             zone=zone,

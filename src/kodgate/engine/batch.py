@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from functools import cached_property
 from typing import Generic, TypeVar
 
 from kodgate.store import Unavailable
@@ -46,6 +47,11 @@ class Batcher(Generic[Item, Outcome]):
         """The newest worker has taken what waited for it."""
         self._workers: set[asyncio.Task[None]] = set()
 
+    @cached_property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        """The one that everything is submitted from: to ask for it is a call of the system."""
+        return asyncio.get_running_loop()
+
     @property
     def depth(self) -> int:
         return len(self._waiting)
@@ -57,7 +63,7 @@ class Batcher(Generic[Item, Outcome]):
             if not self._waiting:
                 return True
             since = self._waiting[0][2]
-        age_s = asyncio.get_running_loop().time() - since
+        age_s = self._loop.time() - since
         return len(self._waiting) < self._queue_max and age_s < age_max_s
 
     async def submit(self, item: Item) -> Outcome:
@@ -65,13 +71,12 @@ class Batcher(Generic[Item, Outcome]):
         before any work, and whatever `apply` raises."""
         if len(self._waiting) >= self._queue_max:
             raise Unavailable("the queue is full")
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Outcome] = loop.create_future()
-        self._waiting.append((item, future, loop.time()))
+        future: asyncio.Future[Outcome] = self._loop.create_future()
+        self._waiting.append((item, future, self._loop.time()))
         if self._begun and self._flying < self._flights:
             self._begun = False
             self._flying += 1
-            worker = asyncio.create_task(self._run())
+            worker = self._loop.create_task(self._run())
             self._workers.add(worker)
             worker.add_done_callback(self._workers.discard)
         # A caller that goes away leaves its item in the batch; nobody is told its outcome.

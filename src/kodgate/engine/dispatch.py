@@ -11,7 +11,8 @@ import structlog
 
 from kodgate.channels import Channel, Delivery
 from kodgate.core.errors import InDoubt
-from kodgate.core.types import Booking, Event, Message, Observation, State, changed
+from kodgate.core.types import Booking, Event, Message, Observation, State
+from kodgate.core.values import changed
 from kodgate.engine import crash
 from kodgate.engine.accounts import SettingsOf
 from kodgate.engine.advance import Advance

@@ -98,23 +98,22 @@ class Guard:
 
     # Accept asks
 
-    def admit(self, account: Account, phone: str, *, caller_ip: str, test: bool) -> Seat:
-        """Counts an order, a test excepted. Raises Refused: ZONE_CLOSED, FLOOD."""
+    def admit(self, account: Account, phone: str, *, at: int, caller_ip: str, test: bool) -> Seat:
+        """Counts an order of this instant, a test excepted. Raises Refused: ZONE_CLOSED, FLOOD."""
         level = LEVELS.get(account.settings.anti_pumping)
         per_ip = account.settings.packets_per_ip_10min
         if level is None and not per_ip:
             return NO_SEAT
-        now = self._now()
-        row = None if level is None else self._prefix(account.id, phone, level, now)
-        minutes = self._minutes(account.id, caller_ip, now, per_ip) if per_ip else None
+        row = None if level is None else self._prefix(account.id, phone, level, at)
+        minutes = self._minutes(account.id, caller_ip, at, per_ip) if per_ip else None
         if test:
             return NO_SEAT
-        send = Send(at=now)
+        send = Send(at=at)
         if row is not None:
             row.sends.append(send)
         if minutes is not None:
-            minutes[now // MINUTE_MS] = minutes.get(now // MINUTE_MS, 0) + 1
-        return Seat(None if row is None else (row, send), minutes, now // MINUTE_MS)
+            minutes[at // MINUTE_MS] = minutes.get(at // MINUTE_MS, 0) + 1
+        return Seat(None if row is None else (row, send), minutes, at // MINUTE_MS)
 
     def _prefix(self, account_id: int, phone: str, level: Level, now: int) -> _Prefix | None:
         """Where this code counts; None: nowhere, the prefix has been judged."""

@@ -17,6 +17,7 @@ from kodgate.core.life import Verdict
 from kodgate.core.orders import NotPlaced, Order, Placed
 from kodgate.core.tariffs import Tariff
 from kodgate.core.types import Message, Observation, Packet, Transfer
+from kodgate.core.values import quick
 
 
 class Unavailable(Exception):
@@ -27,6 +28,7 @@ class AlreadyBooked(Exception):
     """This document, or this form, has moved the account's money before; nothing was stored."""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PacketRow:
     """A packet with what is stored beside the rules' view of it."""
@@ -49,6 +51,7 @@ class PacketRow:
     caller_ip: str
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claimed:
     """A message taken for one attempt by this node, with its packet."""
@@ -67,6 +70,7 @@ class Due:
     """Its `decide_at` has come: ask once more, then decide."""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
     """What became of one observation."""

@@ -10,7 +10,8 @@ from typing import Any
 from kodgate.core import life
 from kodgate.core.ledger import CUSTOMER_KINDS, Funds
 from kodgate.core.life import Verdict
-from kodgate.core.types import Alias, Change, Message, Observation, State, Task, Transfer, changed
+from kodgate.core.types import Alias, Change, Message, Observation, State, Task, Transfer
+from kodgate.core.values import changed
 from kodgate.store import Claimed, PacketRow, Recorded, rows
 from kodgate.store.placing import transfer_row
 

@@ -10,7 +10,8 @@ from typing import Any
 from kodgate.core import ledger, life
 from kodgate.core.ledger import Funds
 from kodgate.core.orders import NotPlaced, Order, Placed, refusal
-from kodgate.core.types import Message, State, Transfer, changed
+from kodgate.core.types import Message, State, Transfer
+from kodgate.core.values import changed
 from kodgate.store import rows
 
 DAY_MS = 86_400_000
@@ -74,22 +75,27 @@ class Placing:
         return placed
 
     def _refusal(self, order: Order, funds: Funds) -> NotPlaced | None:
-        recent = self.known.recent.get(order.phone_digest, ()) if order.is_limited else ()
-        everybodys = [at for _, at in recent]
-        own = [at for account, at in recent if account == order.account_id]
+        live = self.known.live.get(order.code_digest)
         return refusal(
             order,
             funds,
             first_packet_id=self._first(order),
-            code_is_live=any(
-                ended is None or until > order.at
-                for until, ended in self.known.live.get(order.code_digest, ())
-            ),
-            recent_10min=_since(order.at - TEN_MINUTES_MS, own),
-            recent_day=_since(order.at - DAY_MS, own),
-            all_recent_10min=_since(order.at - TEN_MINUTES_MS, everybodys),
-            all_recent_day=_since(order.at - DAY_MS, everybodys),
+            code_is_live=live is not None
+            and any(ended is None or until > order.at for until, ended in live),
+            **(self._recent(order) if order.is_limited else {}),
         )
+
+    def _recent(self, order: Order) -> dict[str, int]:
+        """How many packets there were to the phone, in the words of `refusal`."""
+        recent = self.known.recent.get(order.phone_digest, ())
+        everybodys = [at for _, at in recent]
+        own = [at for account, at in recent if account == order.account_id]
+        return {
+            "recent_10min": _since(order.at - TEN_MINUTES_MS, own),
+            "recent_day": _since(order.at - DAY_MS, own),
+            "all_recent_10min": _since(order.at - TEN_MINUTES_MS, everybodys),
+            "all_recent_day": _since(order.at - DAY_MS, everybodys),
+        }
 
     def _first(self, order: Order) -> int | None:
         if order.user_message_id is None or order.unique_days is None:
@@ -143,9 +149,9 @@ class Placing:
         self, order: Order, funds: Funds, placed: Placed, message: Message, held: int
     ) -> None:
         transfer = ledger.charge(order.account_id, message)
-        left = funds.after(transfer, order.at)
+        left = funds.after(transfer, order.at, held=held)
         assert left.balance == placed.balance_after
-        self.known.funds[order.account_id] = changed(left, held=funds.held + held)
+        self.known.funds[order.account_id] = left
         self.rows.touched.add(order.account_id)
         self.rows.transfers.append(
             transfer_row(

@@ -10,10 +10,13 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from kodgate.core.values import quick
+
 Row = Sequence[Any]
 Line = Sequence[Any]
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Ask:
     """One statement; the answer is its rows. A list among the parameters is one parameter."""
@@ -22,6 +25,7 @@ class Ask:
     line: Line
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Many:
     """`head` with a row for every line, then `tail`; the answer: rows returned, rows changed."""
@@ -33,6 +37,7 @@ class Many:
     """Of a write: a row must be met for every line. A lost compare-and-set is a bug."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Looks:
     """Reads that do not wait for each other; the answer: the rows of each."""
@@ -40,6 +45,7 @@ class Looks:
     parts: Sequence[Many]
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Writes:
     """Changes of different rows, in any order; the answer: how many rows each changed."""
@@ -47,6 +53,7 @@ class Writes:
     parts: Sequence[Many]
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Free:
     """The answer: for each name an iterator over at least `count` ids that nobody has."""
@@ -55,6 +62,7 @@ class Free:
     names: Sequence[str]
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Used:
     """Ids that were taken from iterators of `Free`, by name, are used, for ever (I-19)."""
@@ -62,6 +70,7 @@ class Used:
     taken: Sequence[tuple[str, Iterator[int]]]
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Hold:
     """Nobody else holds these keys until the end of the transaction."""

@@ -25,8 +25,6 @@ from kodgate.core.types import (
     State,
     Success,
     Task,
-    frozen,
-    opened,
 )
 from kodgate.store import LedgerEntry, PacketRow
 
@@ -53,8 +51,6 @@ TRANSFER = (
     " attempt, document, comment"
 )
 LEDGER = "id, at, kind, customer, balance_after, packet_id, message_id, document, comment"
-
-_MESSAGE, _PACKET, _PACKET_ROW = opened(Message), opened(Packet), opened(PacketRow)
 
 _STATES = {word.value: word for word in State}
 _TASKS: dict[str | None, Task | None] = {None: None} | {word.value: word for word in Task}
@@ -114,7 +110,7 @@ def message_row(
 
 
 def message_of(row: Row) -> Message:
-    message = _MESSAGE(
+    return Message(
         id=row[0],
         num=row[2],
         channel=row[3],
@@ -138,12 +134,11 @@ def message_of(row: Row) -> Message:
         corrected=_EVENTS[row[21]],
         corrected_at=row[22],
     )
-    return frozen(Message, message)
 
 
 def packet_of(row: Row, messages: Iterable[Message]) -> PacketRow:
     """A row in the order of `PACKET`, with its messages in the order of their numbers."""
-    packet = _PACKET(
+    packet = Packet(
         id=row[0],
         account_id=row[1],
         plan=plan_of(row[16]),
@@ -153,8 +148,8 @@ def packet_of(row: Row, messages: Iterable[Message]) -> PacketRow:
         confirm_tries=row[20],
         confirmed_at=row[21],
     )
-    whole = _PACKET_ROW(
-        packet=frozen(Packet, packet),
+    return PacketRow(
+        packet=packet,
         messages=tuple(messages),
         created_at=row[2],
         zone=row[3],
@@ -171,7 +166,6 @@ def packet_of(row: Row, messages: Iterable[Message]) -> PacketRow:
         test=bool(row[14]),
         caller_ip=row[15],
     )
-    return frozen(PacketRow, whole)
 
 
 def final_at(messages: Iterable[Message]) -> int | None:

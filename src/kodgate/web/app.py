@@ -11,8 +11,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -60,7 +59,6 @@ log = structlog.get_logger()
 
 MASTER_KEY_FILE = "master.key"
 STOP_S = 1.5
-DAY_MS = 86_400_000
 SHARED = ("wire", "json")
 """Listeners that several processes may share."""
 LOOPBACK = ("127.0.0.0/8", "::1/128")
@@ -200,7 +198,6 @@ class Gateway:
             randbelow=secrets.randbelow,
             steady_s=time.monotonic,
             wall_s=time.time,
-            today=lambda: _day(clock.now() // DAY_MS),
             meters=self._meters,
             caps=Caps(**dict(config.limits)),
         )
@@ -474,12 +471,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, SecretStr):
         return value.get_secret_value()
     return str(value) if isinstance(value, Path) else ("" if value is None else value)
-
-
-@lru_cache(maxsize=4)
-def _day(number: int) -> str:
-    """`number`: days since the Unix epoch."""
-    return date.fromordinal(date(1970, 1, 1).toordinal() + number).isoformat()
 
 
 def _networks(name: str, lines: Iterable[str]) -> Networks:
