@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,14 +13,37 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine, inspect, text
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Integer,
+    LargeBinary,
+    Text,
+    create_engine,
+    inspect,
+    text,
+)
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateTable
 
-from kodgate.store import migrate, migrating, rows, schema, sql
+from kodgate.store import columns, migrate, migrating, rows, schema, sql
 
 _ADDED = re.compile(r", (?=\w+ (?:INTEGER|TEXT))")
 """Columns that a later migration added stand in one line with the one before."""
+STARTING = """
+import asyncio, sys
+import kodgate.cli.main, kodgate.cli.serve, kodgate.store.postgres
+from kodgate.store import migrate, open_store
+
+async def start():
+    store = open_store(sys.argv[1])
+    await store.open()
+    await store.close()
+
+migrate(sys.argv[1])
+asyncio.run(start())
+print({"sqlalchemy", "alembic", "mako"} & set(sys.modules))
+"""
 MIGRATIONS = Path(migrating.__file__).parent / "migrations"
 
 
@@ -48,6 +73,29 @@ def test_the_version_that_the_store_asks_for_is_the_newest() -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     assert ScriptDirectory.from_config(config).get_current_head() == sql.REVISION
+
+
+def test_the_types_that_postgres_is_told_are_the_schemas() -> None:
+    types = {BigInteger: "bigint", Integer: "bigint", Text: "text", LargeBinary: "bytea"}
+    declared = {
+        (column.name, types[type(column.type)])
+        for table in schema.metadata.tables.values()
+        for column in table.columns
+    }
+    names = [name for name, _ in declared]
+    assert len(names) == len(set(names)), "columns of one name have one type"
+    assert {(name, columns.type_of(name)) for name in names} == declared
+    assert set(names).issuperset(columns.TEXTS.split() + columns.BYTES.split())
+
+
+def test_a_gateway_loads_nothing_of_migrations_where_there_is_none_to_run(tmp_path: Path) -> None:
+    """They would be a sixth of its memory."""
+    url = f"sqlite:///{tmp_path}/kodgate.db"
+    migrate(url)
+    done = subprocess.run(
+        [sys.executable, "-c", STARTING, url], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "set()\n"
 
 
 def test_migrating_twice_changes_nothing(tmp_path: Path) -> None:

@@ -11,12 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache, lru_cache
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import BigInteger, Integer, LargeBinary, Text
-
 from kodgate.store import rows, sql
+from kodgate.store.columns import type_of
 from kodgate.store.postgres_ids import Blocks
 from kodgate.store.program import Ask, Free, Hold, Looks, Many, Program, Used, Wanted, Writes
-from kodgate.store.schema import metadata
 
 
 class Connection(Protocol):
@@ -51,7 +49,6 @@ WORDS = {
     # Rows that others only point at (foreign keys) are not in our way.
     ":lock": "for no key update",
 }
-_TYPES = {BigInteger: "bigint", Integer: "bigint", Text: "text", LargeBinary: "bytea"}
 
 T = TypeVar("T")
 
@@ -153,7 +150,7 @@ def _numbered(texts: tuple[tuple[str, str], ...]) -> Iterator[str]:
 def _bulk(head: str, tail: str, first: int = 1) -> str:
     """`... (a, b) values`, or `with v (a, b) as (values`, over one array for each column; `first`:
     the number of the first of them."""
-    arrays = [f"${n}::{_type(name)}[]" for n, name in enumerate(_names(head), first)]
+    arrays = [f"${n}::{type_of(name)}[]" for n, name in enumerate(_names(head), first)]
     source = f"select * from unnest({', '.join(arrays)})"
     return f"{head.removesuffix('values')}{source} {tail}"
 
@@ -162,20 +159,6 @@ def _names(head: str) -> list[str]:
     names = re.search(r"\(([^()]*)\)", head)
     assert names is not None and head.endswith("values")
     return names[1].split(", ")
-
-
-@cache
-def _type(column: str) -> str:
-    """Columns of one name have one type in all tables."""
-    if column == "since":  # an instant to compare with
-        return "bigint"
-    found = {
-        _TYPES[type(table.c[column].type)]
-        for table in metadata.tables.values()
-        if column in table.c
-    }
-    (only,) = found
-    return only
 
 
 def _lock_number(key: str) -> int:
