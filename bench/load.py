@@ -2,7 +2,8 @@
 
 `python -m bench.load` reads a `Plan` as JSON from standard input and prints a `Result`. Closed
 loop: each caller sends, waits for the answer, sends again. Open loop (`rate` above 0): requests
-arrive at a fixed rate whatever the server does, and a latency counts from the arrival.
+arrive at a fixed rate whatever the server does, and a latency counts from the arrival. Where they
+arrive faster than callers are free for long, `drops` gives up what finds none.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ GROUP = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What to send. `kind`: accept, floor (test=-1, no database) or status."""
+    """What to send. `kind`: accept, simulation (test=-1, no database) or status."""
 
     port: int
     callers: int
@@ -37,6 +38,9 @@ class Plan:
     kind: str = "accept"
     rate: float = 0.0
     """Arrivals a second; 0: closed loop."""
+    drops: bool = False
+    """An arrival that finds no free caller is not sent, and counts as `late`; so that latencies
+    count from the writing of the request."""
     logins: tuple[str, ...] = ("demo",)
     secret: str = ""
     to_sms: bool = False
@@ -68,7 +72,11 @@ class Result:
     errors: dict[str, int] = field(default_factory=dict)
     """By error number; `lost`: no answer."""
     late: int = 0
-    """Open loop: arrivals that nobody had taken when the time was over."""
+    """Open loop: arrivals that nobody had taken when the time was over, or with `drops` at once."""
+    lag_p99: float = 0.0
+    """How late the generator itself was, in ms: it reads answers as late as it wakes."""
+    drained_s: float = 0.0
+    """From the end of the time until the last answer."""
 
     @property
     def per_second(self) -> float:
@@ -88,7 +96,7 @@ def run(plan: Plan) -> Result:
 
 def requests(plan: Plan) -> Iterator[bytes]:
     """Whole HTTP requests, without end."""
-    bodies = {"floor": _floor, "status": _status}.get(plan.kind, _accept)
+    bodies = {"simulation": _simulation, "status": _status}.get(plan.kind, _accept)
     path = "/http_out5.asp" if plan.kind == "status" else plan.path
     number = plan.first
     while "{phone}" in path:
@@ -119,7 +127,7 @@ def _accept(plan: Plan, number: int) -> str:
     )
 
 
-def _floor(plan: Plan, number: int) -> str:
+def _simulation(plan: Plan, number: int) -> str:
     return f"test=-1&mode=TELE&phone_list={_phone(plan, number)}&format=xml"
 
 
@@ -175,7 +183,9 @@ class Crowd:
         self.times: list[float] = []
         self.refused: list[float] = []
         self.errors: Counter[str] = Counter()
+        self.lags: list[float] = []
         self.sent = 0
+        self.dropped = 0
         self.over = False
         self._idle: deque[Caller] = deque()
         self._arrived: deque[float] = deque()
@@ -194,7 +204,9 @@ class Crowd:
 
     def arrive(self, at: float) -> None:
         if self._idle:
-            self._begin(self._idle.popleft(), at)
+            self._begin(self._idle.popleft(), time.perf_counter() if self.plan.drops else at)
+        elif self.plan.drops:
+            self.dropped += 1
         else:
             self._arrived.append(at)
 
@@ -218,14 +230,15 @@ class Crowd:
             (await loop.create_connection(lambda: Caller(self), "127.0.0.1", self.plan.port))[1]
             for _ in range(self.plan.callers)
         ]
+        if self.plan.rate:  # nothing has arrived while they connected
+            began = time.perf_counter()
         await self._keep_time(began)
         self.over = True
-        seconds = time.perf_counter() - began
-        late = len(self._arrived)
-        ends_at = time.perf_counter() + LAST_ANSWERS_S
-        while any(one.busy for one in callers) and time.perf_counter() < ends_at:
+        ended = time.perf_counter()
+        late = len(self._arrived) + self.dropped
+        while any(one.busy for one in callers) and time.perf_counter() < ended + LAST_ANSWERS_S:
             await asyncio.sleep(0.005)
-        return self._result(seconds, late)
+        return self._result(ended - began, late, drained_s=time.perf_counter() - ended)
 
     async def _keep_time(self, began: float) -> None:
         ends_at = began + self.plan.seconds
@@ -234,9 +247,11 @@ class Crowd:
             while self.plan.rate and due <= now:
                 self.arrive(due)
                 due += 1 / self.plan.rate
-            await asyncio.sleep(TICK_S if self.plan.rate else 0.05)
+            tick = TICK_S if self.plan.rate else 0.05
+            await asyncio.sleep(tick)
+            self.lags.append(time.perf_counter() - now - tick)
 
-    def _result(self, seconds: float, late: int) -> Result:
+    def _result(self, seconds: float, late: int, *, drained_s: float) -> Result:
         return Result(
             sent=self.sent,
             good=len(self.times),
@@ -247,6 +262,8 @@ class Crowd:
             refused_p99=percentile(self.refused, 0.99) * 1000,
             errors=dict(self.errors),
             late=late,
+            lag_p99=percentile(self.lags, 0.99) * 1000,
+            drained_s=drained_s,
         )
 
 

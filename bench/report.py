@@ -18,8 +18,8 @@ COLUMNS = "| what | load | a second | of the floor | p50 ms | p99 ms | CPU us ea
 def head(machine: str, fsync_ms: float, pace_ms: float) -> str:
     today = datetime.now(UTC).date().isoformat()
     return (
-        f"{today}; {machine}; a small fdatasync takes {fsync_ms:.2f} ms here, a fixed piece of"
-        f" Python {pace_ms:.1f} ms."
+        f"{today}; {machine}; a small fdatasync takes {fsync_ms:.2f} ms here, so"
+        f" {1000 / fsync_ms:,.0f} a second; a fixed piece of Python {pace_ms:.1f} ms."
     )
 
 

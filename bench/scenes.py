@@ -24,6 +24,17 @@ SLOWER_MS = 2.0
 SEVERAL = {"KODGATE_HTTP__WORKERS": "2"}
 APART = {"KODGATE_HTTP__WORKERS": "1"}
 STATUS_RATE = 500.0
+NOWHERE = {"path": "/nothing", "good": "Not found"}
+"""What the wire's listener answers to a path that it does not know."""
+PEAK_CALLERS = 64
+TIMES = 10
+"""Of the peak: what arrives in an overload."""
+CONNECTIONS = 2_000
+MANY = {"KODGATE_HTTP__CONNECTIONS_MAX": "4096"}
+NORMAL = 0.9
+"""Of the peak's rate."""
+NORMAL_WITHIN_S = 30.0
+PROBE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +57,7 @@ class Effort:
 
     seconds: float = 5.0
     runs: int = 3
+    overload_s: float = 60.0
     telegram_s: float = 60.0
     telegram_rate: float = 700.0
     sms: int = 20_000
@@ -57,17 +69,28 @@ class Effort:
     """How long memory is watched; 0: the scene is left out."""
 
 
-QUICK = Effort(seconds=2.0, runs=1, telegram_s=8.0, telegram_rate=200.0, sms=3_000, sms_rate=600.0)
+QUICK = Effort(
+    seconds=2.0,
+    runs=1,
+    overload_s=6.0,
+    telegram_s=8.0,
+    telegram_rate=200.0,
+    sms=3_000,
+    sms_rate=600.0,
+)
 FULL = Effort(open=1_000_000)
 
 Scene = Callable[[Home, Effort], Iterator[Row]]
 
 
 def floor(home: Home, effort: Effort) -> Iterator[Row]:
-    """The same server's answer without a database: what is left when nothing is stored."""
+    """What the same server answers at the least; and with all of an accept but its storing."""
     with home.running("http") as gateway:
         for callers in CALLERS:
-            yield _closed(gateway, effort, "floor: test=-1", callers, kind="floor")
+            yield _closed(gateway, effort, "floor: static answer", callers, **NOWHERE)
+        for callers in CALLERS:
+            what = "test=-1: parsed, priced, not stored"
+            yield _closed(gateway, effort, what, callers, kind="simulation")
 
 
 def accepts(home: Home, effort: Effort) -> Iterator[Row]:
@@ -112,11 +135,53 @@ def slow(home: Home, effort: Effort) -> Iterator[Row]:
 
 
 def overload(home: Home, effort: Effort) -> Iterator[Row]:
-    """Ten times the callers of the peak."""
-    with home.running("http", KODGATE_HTTP__CONNECTIONS_MAX="4096") as gateway:
-        result, cpu = gateway.load(callers=640, seconds=max(effort.seconds, 5.0))
-        yield _row("overload", "640 callers", result, cpu)
-        yield _closed(gateway, effort, "after the overload", 64)
+    """Ten times the peak arrives, whatever is answered; then the peak's callers again."""
+    with home.running("http", **MANY) as gateway:
+        peak = _closed(gateway, effort, "overload: the peak before it", PEAK_CALLERS)
+        yield peak
+        rate = TIMES * peak.per_second
+        result, cpu = gateway.load(
+            callers=CONNECTIONS, seconds=effort.overload_s, rate=rate, drops=True
+        )
+        yield _overloaded(result, cpu, rate, peak)
+        yield _normal_again(gateway, result.drained_s, peak)
+
+
+def _overloaded(result: Result, cpu: float, rate: float, peak: Row) -> Row:
+    offered, taken = result.sent + result.late, result.sent
+    return Row(
+        what=f"overload: {TIMES} times the peak",
+        load=f"{rate:,.0f}/s arrive at {CONNECTIONS:,} connections",
+        per_second=result.per_second,
+        p50=result.p50,
+        p99=result.p99,
+        cpu_us=cpu,
+        note=f"goodput {result.per_second / peak.per_second:.0%} of the peak; a second"
+        f" {offered / result.seconds:,.0f} offered, {taken / result.seconds:,.0f} written,"
+        f" {result.late / result.seconds:,.0f} found no free connection; {_refused(result)};"
+        f" times from the writing, the generator itself late by {result.lag_p99:.0f} ms (p99)",
+    )
+
+
+def _normal_again(gateway: Running, drained_s: float, peak: Row) -> Row:
+    """How long after the overload the peak's callers get the peak's rate and times again."""
+    began = time.perf_counter()
+    while True:
+        result, cpu = gateway.load(callers=PEAK_CALLERS, seconds=PROBE_S)
+        after = drained_s + time.perf_counter() - began
+        quick = result.p99 <= 2 * (peak.p99 or 0.0)
+        normal = result.per_second >= NORMAL * peak.per_second and quick and not result.errors
+        if normal or after > NORMAL_WITHIN_S:
+            break
+    told = "normal again" if normal else "not yet normal"
+    return _row(
+        "overload: after it",
+        f"{PEAK_CALLERS} callers",
+        result,
+        cpu,
+        note=f"{told} {after:.1f} s after it (at least {NORMAL:.0%} of the peak's rate, p99 at most"
+        f" twice the peak's), of which the last answers {drained_s:.1f} s",
+    )
 
 
 def sms(home: Home, effort: Effort) -> Iterator[Row]:
@@ -281,7 +346,10 @@ def _row(what: str, load: str, result: Result, cpu: float, note: str = "") -> Ro
 
 
 def _refusals(result: Result) -> str:
-    told = ", ".join(f"{count:,} x {error}" for error, count in sorted(result.errors.items()))
-    told = f"refused {told} (p99 {result.refused_p99:.0f} ms)" if told else ""
     behind = f"{result.late:,} never taken" if result.late else ""
-    return ", ".join(word for word in (told, behind) if word)
+    return ", ".join(word for word in (_refused(result), behind) if word)
+
+
+def _refused(result: Result) -> str:
+    told = ", ".join(f"{count:,} x {error}" for error, count in sorted(result.errors.items()))
+    return f"refused {told} (p99 {result.refused_p99:.0f} ms)" if told else ""
