@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import time
 from contextlib import asynccontextmanager
 from urllib.parse import urlencode
 
@@ -15,7 +16,7 @@ from kodgate import wire
 from kodgate.core.errors import InDoubt, Refused
 from kodgate.store import Unavailable
 from kodgate.web.addresses import Networks
-from kodgate.web.api import Api, ApiSettings, Inflight
+from kodgate.web.api import OVERLOADED_PER_S, Api, ApiSettings, Inflight
 from kodgate.web.limits import SimulationLimit, Throttle, ThrottleLimits
 
 from .fakes import CODE, PASSWORD, PHONE, Desk
@@ -476,6 +477,15 @@ async def test_an_overloaded_gateway_still_answers_who_asks_for_money_and_status
         server.desk.admitting = False
         query = urlencode({"http_username": "alice", "http_password": PASSWORD})
         assert (await ask(server, get("/http_credit.asp", query))).body == b"408,71"
+
+
+async def test_an_overloaded_gateway_spends_little_of_its_time_on_saying_so():
+    async with api() as server:
+        server.desk.admitting = False
+        began = time.monotonic()
+        replies = await asyncio.gather(*(ask(server, send_form(format="xml")) for _ in range(100)))
+        assert time.monotonic() - began >= 99 / OVERLOADED_PER_S
+    assert all(b"error_num='13'" in reply.body for reply in replies)
 
 
 async def test_an_overload_is_told_once_and_not_a_line_a_request():

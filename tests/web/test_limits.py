@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kodgate.web.addresses import Networks, caller_ip, canonical, is_loopback, prefix, source
-from kodgate.web.limits import SimulationLimit, Throttle, ThrottleLimits
+from kodgate.web.limits import Pace, SimulationLimit, Throttle, ThrottleLimits
 
 HOME, HOTEL = "198.51.100.7", "203.0.113.9"
 
@@ -139,3 +139,19 @@ HOPS = {
 def test_the_caller_is_the_right_most_hop_that_we_do_not_run(header, expected):
     assert caller_ip("192.0.2.1", header, Networks(["192.0.2.0/24"])) == expected
     assert caller_ip("198.51.100.1", header, Networks(["192.0.2.0/24"])) == "198.51.100.1"
+
+
+def test_who_comes_sooner_than_the_pace_waits_for_an_even_turn() -> None:
+    pace = Pace(per_second=10, wait_max_s=60)
+    assert [pace.wait_s(now=5.0) for _ in range(3)] == pytest.approx([0.0, 0.1, 0.2])
+    assert pace.wait_s(now=5.2) == pytest.approx(0.1)
+
+
+def test_a_pace_that_was_kept_makes_nobody_wait() -> None:
+    pace = Pace(per_second=10, wait_max_s=60)
+    assert [pace.wait_s(now=second / 5) for second in range(50)] == [0.0] * 50
+
+
+def test_nobody_waits_longer_for_the_pace_than_its_limit() -> None:
+    pace = Pace(per_second=10, wait_max_s=0.25)
+    assert [pace.wait_s(now=5.0) for _ in range(100)][3:] == pytest.approx([0.25] * 97)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import os
 import time
@@ -43,7 +44,7 @@ from kodgate.web.asgi import (
 )
 from kodgate.web.heads import Head
 from kodgate.web.journal import Asked, Journal, excerpt, without_secrets
-from kodgate.web.limits import SimulationLimit, Throttle
+from kodgate.web.limits import Pace, SimulationLimit, Throttle
 from kodgate.web.server import frames
 from kodgate.wire import Call, Dialect, HttpAnswer, HttpRequest
 
@@ -75,6 +76,11 @@ OLD_PAGES = MappingProxyType(
 """Pages of the original family that we do not serve -> the one to use instead."""
 
 OVERLOAD = "overload: nothing was done"
+OVERLOADED_PER_S = 1_000
+"""Answers of "try later": about a tenth of the loop's time. Callers ask again as fast as they are
+refused, and without a pace all of the time goes into telling them so (a third was left for codes).
+"""
+OVERLOADED_WAIT_MAX_S = 1.0
 OVERLOAD_LOG_S = 1.0
 """Between two lines about an overload: they must not make it worse."""
 
@@ -192,6 +198,7 @@ class Api:
         self._id_prefix = os.urandom(4).hex()
         self._id = 0
         self._overload_told_s = float("-inf")
+        self._pace = Pace(per_second=OVERLOADED_PER_S, wait_max_s=OVERLOADED_WAIT_MAX_S)
         self._verbs: Mapping[str, Callable[[_Exchange], Any]] = {
             "send": self._send,
             "status": self._status,
@@ -291,6 +298,7 @@ class Api:
         if call.simulation:
             return self._simulate(exchange)
         if call.operation == "send" and not self._engine.admits():
+            await asyncio.sleep(self._pace.wait_s(now=self._clock()))
             raise Refused("UNAVAILABLE", why=OVERLOAD)
         if call.error is not None and PRECEDENCE[call.error] < BEFORE_LOGIN:
             raise Refused(call.error)

@@ -1,4 +1,5 @@
-"""How often somebody may guess a password or play with test=-1; bounded tables, time passed in."""
+"""How often somebody may guess a password, play with test=-1, or be told to try later; bounded
+tables, time passed in."""
 
 from __future__ import annotations
 
@@ -202,3 +203,17 @@ class SimulationLimit:
             row.count, row.last = 0, now
         row.count += 1
         return row.count <= self._per_minute
+
+
+class Pace:
+    """So many a second, evenly; who comes sooner waits, but nobody longer than `wait_max_s`."""
+
+    def __init__(self, *, per_second: float, wait_max_s: float) -> None:
+        self._step_s = 1 / per_second
+        self._wait_max_s = wait_max_s
+        self._last = NEVER
+
+    def wait_s(self, *, now: float) -> float:
+        """Until the turn of one more. `now`: monotonic seconds."""
+        self._last = min(max(now, self._last + self._step_s), now + self._wait_max_s)
+        return self._last - now
