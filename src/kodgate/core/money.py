@@ -11,6 +11,9 @@ DECIMALS_MAX = 4
 MONEY_MAX = 10**15
 """No single amount or balance may pass it (S-125): 100 thousand million units."""
 
+_UNITS = tuple(10 ** (DECIMALS_MAX - places) for places in range(DECIMALS_MAX + 1))
+"""What the last of so many decimals is worth."""
+
 _AMOUNT = re.compile(r"(-?)([0-9]{1,12})(?:[.,]([0-9]{1,4}))?")
 
 
@@ -30,16 +33,14 @@ def decimals(*amounts: int) -> int:
     """How many decimals all of them need to be exact, at least two: one answer, one number."""
     needed = DECIMALS_MIN
     for amount in amounts:
-        for places in range(DECIMALS_MAX, needed, -1):
-            if amount % 10 ** (DECIMALS_MAX - places + 1):
-                needed = places
-                break
+        while amount % _UNITS[needed]:
+            needed += 1
     return needed
 
 
 def text(amount: int, places: int = DECIMALS_MIN, separator: str = ".") -> str:
     """`21000` -> `2.10`. `places` must be enough to be exact, see `decimals`."""
-    unit = 10 ** (DECIMALS_MAX - places)
+    unit = _UNITS[places]
     assert amount % unit == 0, "printing would lose money"
     digits = str(abs(amount) // unit).zfill(places + 1)
     sign = "-" if amount < 0 else ""

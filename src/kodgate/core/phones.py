@@ -26,23 +26,32 @@ def normalise(text: str) -> str:
     | anything else than 7 to 15 digits | error 10 |
     """
     text = text.strip(" \r\n")
-    if not text:
-        raise Refused("EMPTY_PHONE")
-    if _SEVERAL.search(text):
-        raise Refused("MANY_PHONES" if len(split(text)) > 1 else "BAD_PHONE")
+    dressed = text if _is_digits(text) else _undressed(text)
     if len(text) > TEXT_MAX:
         raise Refused("BAD_PHONE")
-    dressed = _DRESSING.sub("", text)
-    digits = dressed.removeprefix("+")
-    if not (digits.isascii() and digits.isdigit()):
-        raise Refused("BAD_PHONE")
-    digits = digits.removeprefix("00")
+    digits = dressed.removeprefix("+").removeprefix("00")
     # With its country code spelled out, +84 912 345 678 is somebody else's number, not Russian.
     if digits == dressed and len(digits) == 11 and digits.startswith("8"):
         digits = "7" + digits[1:]
     if not LENGTH_MIN <= len(digits) <= LENGTH_MAX or digits.startswith("0"):
         raise Refused("BAD_PHONE")
     return digits
+
+
+def _undressed(text: str) -> str:
+    """Digits, a plus before them or not. Raises Refused."""
+    if not text:
+        raise Refused("EMPTY_PHONE")
+    if _SEVERAL.search(text):
+        raise Refused("MANY_PHONES" if len(split(text)) > 1 else "BAD_PHONE")
+    dressed = _DRESSING.sub("", text)
+    if not _is_digits(dressed.removeprefix("+")):
+        raise Refused("BAD_PHONE")
+    return dressed
+
+
+def _is_digits(text: str) -> bool:
+    return text.isascii() and text.isdigit()
 
 
 def split(text: str) -> list[str]:

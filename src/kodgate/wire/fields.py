@@ -29,6 +29,8 @@ from kodgate.wire import Call, parameters
 
 T = TypeVar("T")
 
+DEFAULTS = AccountSettings()
+"""Of a caller who is not known."""
 SWITCH = {"": False, "0": False, "1": True}
 FAMILY = {False: Mode.TELE, True: Mode.TELE_TO_SMS}
 TTL_DIGITS = 5
@@ -55,7 +57,7 @@ class Faults:
     def add(self, name: str, why: str = "") -> None:
         self._found.append(Refused(name, why=why))
 
-    def run(self, rule: Callable[[str], T], text: str, *, why: str = "") -> T | None:
+    def run(self, rule: Callable[[str], T], text: str | None, *, why: str = "") -> T | None:
         """The rule's value; None where it refused, or where there is nothing to judge."""
         if not text:
             return None
@@ -78,12 +80,11 @@ def send(call: Call, settings: AccountSettings, manner: Manner) -> SendRequest:
     given = _Given(call, faults, manner)
     mode = given.mode(settings)
     code = given.code()
-    if mode is Mode.SMS and not given["code"] and not given["message"]:
-        faults.add(
-            "EMPTY_MESSAGE"
-        )  # Legacy callers expect it; elsewhere a code may be ours (W-23).
-    phone = faults.run(phones.normalise, given["phone"])
-    if not given["phone"]:
+    if mode is Mode.SMS and not given.value("code") and not given.value("message"):
+        # Legacy callers expect it; elsewhere a code may be ours (W-23).
+        faults.add("EMPTY_MESSAGE")
+    phone = faults.run(phones.normalise, given.value("phone"))
+    if not given.value("phone"):
         faults.add("EMPTY_PHONE")
     request = SendRequest(
         phone=phone or "",
@@ -103,10 +104,10 @@ def simulation(call: Call, manner: Manner) -> Simulation:
     faults = Faults(call)
     given = _Given(call, faults, manner)
     given.switch("to_sms")
-    if given["mode"]:
-        given.mode(AccountSettings())
+    if given.value("mode"):
+        given.mode(DEFAULTS)
     given.ttl_s()
-    several = phones.split(given["phone"])
+    several = phones.split(given.value("phone", ""))
     if not several:
         faults.add("EMPTY_PHONE")
     if len(several) > SIMULATED_PHONES_MAX:
@@ -160,24 +161,24 @@ def _query(call: Call, faults: Faults, user_id: Callable[[str], str] | None) -> 
 class _Given:
     """The parameters of one send request; what is wrong goes to `faults`."""
 
+    __slots__ = ("_faults", "_manner", "value")
+
     def __init__(self, call: Call, faults: Faults, manner: Manner) -> None:
-        self._values = call.parameters
+        self.value = call.parameters.get
         self._faults = faults
         self._manner = manner
 
-    def __getitem__(self, name: str) -> str:
-        return self._values.get(name, "")
-
     def switch(self, name: str) -> bool:
         """0 (also when missing) or 1."""
-        if self[name] not in SWITCH:
+        on = SWITCH.get(self.value(name, ""))
+        if on is None:
             self._faults.add("BAD_PARAMETER", why=f"{name} must be 0 or 1")
-        return SWITCH.get(self[name], False)
+        return on or False
 
     def mode(self, settings: AccountSettings) -> Mode | None:
         """TELE and `to_sms`, or a word of the dialect's own; without it the account decides."""
         to_sms = self.switch("to_sms")
-        asked = parameters.word(self["mode"])
+        asked = parameters.word(self.value("mode", ""))
         if asked == "tele":
             return FAMILY[to_sms]
         if asked in self._manner.modes:
@@ -186,34 +187,42 @@ class _Given:
             self._faults.add("BAD_MODE", why="" if asked else "mode is missing")
             return None
         assumed = Mode(settings.missing_mode.value)
-        if assumed is not Mode.SMS and self["to_sms"]:
+        if assumed is not Mode.SMS and self.value("to_sms"):
             return FAMILY[to_sms]
         return assumed
 
     def code(self) -> str | None:
         """`code` and `message` are two names of one thing (W-8, W-22, O-22)."""
-        code, message = self["code"], self["message"]
+        code, message = self.value("code"), self.value("message")
         if code and message and code != message:
             self._faults.add("CODES_DIFFER")
-        checked = [self._faults.run(codes.check, text) for text in (code, message)]
-        return checked[0] or checked[1]
+        checked = self._faults.run(codes.check, code)
+        also = self._faults.run(codes.check, message)
+        return checked or also
 
     def is_prose(self) -> bool:
         """A text message of a caller who knows no `mode`: simulated all the same (O-32)."""
-        return bool(not self["mode"] and not self["code"] and _PROSE.search(self["message"]))
+        return bool(
+            not self.value("mode")
+            and not self.value("code")
+            and _PROSE.search(self.value("message", ""))
+        )
 
     def ttl_s(self) -> int:
         """30..36000 exactly, no clamping (O-16); given but empty is wrong too (S-70)."""
-        if "ttl" not in self._values:
+        text = self.value("ttl")
+        if text is None:
             return TTL_DEFAULT_S
         try:
-            return parameters.integer(self["ttl"], low=TTL_MIN_S, high=TTL_MAX_S, digits=TTL_DIGITS)
+            return parameters.integer(text, low=TTL_MIN_S, high=TTL_MAX_S, digits=TTL_DIGITS)
         except Refused:
             self._faults.add("BAD_VALID_PERIOD")
             return TTL_DEFAULT_S
 
     def user_packet_id(self) -> str | None:
-        return self._faults.run(self._manner.user_id, self["user_packet_id"], why="packet_id")
+        return self._faults.run(self._manner.user_id, self.value("user_packet_id"), why="packet_id")
 
     def user_message_id(self) -> str | None:
-        return self._faults.run(self._manner.user_id, self["user_message_id"], why="message_id")
+        return self._faults.run(
+            self._manner.user_id, self.value("user_message_id"), why="message_id"
+        )

@@ -35,6 +35,7 @@ from kodgate.wire.writers import (
     plain,
     tag,
     xml,
+    xml_text,
 )
 
 SEND_PATH = "/http_in5.asp"
@@ -79,6 +80,7 @@ BALANCE_NAMES = CREDENTIAL_NAMES | {"format": "format", "test": "test"}
 NAMES = {"send": SEND_NAMES, "status": STATUS_NAMES, "balance": BALANCE_NAMES}
 
 TESTS = ("", "0", "1", "-1")
+SECRETS = ("login", "password")
 
 MANNER = fields.Manner(modes={}, user_id=parameters.integer_user_id)
 
@@ -105,18 +107,20 @@ class HttpAsp(Unrouted):
             names=NAMES[operation],
             charsets=parameters.UTF_8 if request.path == SEND_UTF8_PATH else parameters.LEGACY,
         )
-        written = parameters.word(given["format"])
-        known = written in FORMATS and given["test"] in TESTS
+        value = given.values.get
+        written = parameters.word(value("format", ""))
+        test = value("test", "")
+        known = written in FORMATS and test in TESTS
         return Call(
             operation=operation,
             format=FORMATS.get(written, "txt"),
             parameters=given.values,
             credentials=Credentials(
-                login=given["login"],
-                password=given["password"],
-                in_query=not given.in_query.isdisjoint({"login", "password"}),
+                login=value("login", ""),
+                password=value("password", ""),
+                in_query=not given.in_query.isdisjoint(SECRETS),
             ),
-            simulation=given["test"] == "-1",
+            simulation=test == "-1",
             error=given.error or (None if known else "BAD_PARAMETER"),
         )
 
@@ -163,7 +167,7 @@ def _sent_txt(sent: Sent, settings: AccountSettings) -> HttpAnswer:
     ]
     summary = [
         ("summ_phone", str(len(sent.messages))),
-        ("summ_parts", str(sum(message.parts for message in sent.messages))),
+        ("summ_parts", str(sum([message.parts for message in sent.messages]))),
         ("packet_cost", purse.text(sent.packet_cost, COMMA)),
         ("balance_after", purse.text(sent.balance_after, COMMA)),
         ("error_code", str(OK.number)),
@@ -193,34 +197,30 @@ def _sent_message_txt(
 
 def _sent_xml(sent: Sent, settings: AccountSettings) -> HttpAnswer:
     purse = _purse_of(sent, settings)
-    outer = [
-        ("error_num", str(OK.number)),
-        ("packet_id", str(sent.packet_id)),
-        *_optional("user_packet_id", sent.user_packet_id),
-        ("balance_before", purse.text(sent.balance_before, COMMA)),
-        ("sender_ip", sent.caller_ip),
-        ("summ_phone", str(len(sent.messages))),
-        ("summ_parts", str(sum(message.parts for message in sent.messages))),
-        ("packet_cost", purse.text(sent.packet_cost, POINT)),
-        ("balance_after", purse.text(sent.balance_after, COMMA)),
-    ]
+    own = sent.user_packet_id
+    given = "" if own is None else f" user_packet_id='{xml_text(own)}'"
+    outer = (
+        f"<httpIn error_num='{OK.number}' packet_id='{sent.packet_id}'{given}"
+        f" balance_before='{purse.text(sent.balance_before, COMMA)}'"
+        f" sender_ip='{xml_text(sent.caller_ip)}'"
+        f" summ_phone='{len(sent.messages)}'"
+        f" summ_parts='{sum([message.parts for message in sent.messages])}'"
+        f" packet_cost='{purse.text(sent.packet_cost, POINT)}'"
+        f" balance_after='{purse.text(sent.balance_after, COMMA)}' >"
+    )
     return _xml_packet("httpIn", outer, [_sent_message_xml(m, purse) for m in sent.messages])
 
 
 def _sent_message_xml(message: SentMessage, purse: Purse) -> str:
-    attributes = [
-        ("message_id", str(message.message_id)),
-        ("message_phone", message.phone),
-        ("message_parts", str(message.parts)),
-        ("message_zone", str(message.zone)),
-        ("message_cost", purse.text(message.cost, POINT)),
-        ("code", message.code),
-    ]
-    return tag("sms", attributes, closed=True)
+    return (
+        f"<sms message_id='{message.message_id}' message_phone='{xml_text(message.phone)}'"
+        f" message_parts='{message.parts}' message_zone='{message.zone}'"
+        f" message_cost='{purse.text(message.cost, POINT)}' code='{xml_text(message.code)}' />"
+    )
 
 
 def _purse_of(sent: Sent, settings: AccountSettings) -> Purse:
-    costs = (message.cost for message in sent.messages)
+    costs = [message.cost for message in sent.messages]
     return Purse(settings, sent.balance_before, sent.balance_after, *costs)
 
 
@@ -254,7 +254,7 @@ def _status_xml(status: PacketStatus, settings: AccountSettings) -> HttpAnswer:
         for message in status.messages
     ]
     summary = tag("Summary", _status_summary(status, purse, POINT), closed=True)
-    return _xml_packet("httpOut", outer, [*inner, summary])
+    return _xml_packet("httpOut", tag("httpOut", outer), [*inner, summary])
 
 
 def _status_summary(status: PacketStatus, purse: Purse, separator: str) -> Fields:
@@ -383,9 +383,8 @@ def _root(content: str) -> str:
     return f"<XML>{content}</XML>"
 
 
-def _xml_packet(name: str, attributes: Fields, inner: list[str]) -> HttpAnswer:
-    lines = "".join(f"{element}\n" for element in inner)
-    packet = f"{tag(name, attributes)}\n{lines}</{name}>\n"
+def _xml_packet(name: str, start: str, inner: list[str]) -> HttpAnswer:
+    packet = "\n".join([start, *inner, f"</{name}>\n"])
     return xml(f"{XML_DECLARATION}\n{_root(packet)}")
 
 

@@ -46,10 +46,7 @@ UNDECODABLE = "\ufffe"
 
 _CHARSET = re.compile(r";[ \t]*charset[ \t]*=[ \t]*\"?([A-Za-z0-9_-]*)", re.IGNORECASE)
 _FORBIDDEN = re.compile("[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
-_UNUSUAL = re.compile(rb"[^\x00-\x24\x26-\x2a\x2c-\x7f]")
-"""Not ASCII, a percent sign or a plus."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_DIGITS = re.compile(r"[0-9]+")
 _PRINTABLE = re.compile(r"[\x20-\x7e]{1,64}")
 _STRING_OR_NBSP = re.compile(r'"(?:[^"\\]|\\.)*+"?|\u00a0', re.DOTALL)
 _BLANK = re.compile(r"[ \t\r\n]")
@@ -69,6 +66,10 @@ class Parameters:
         return self.values.get(name, "")
 
 
+Pair = tuple[str, str]
+"""A spelling of a name, and its value."""
+
+
 def form(
     query: bytes,
     body: bytes,
@@ -84,9 +85,10 @@ def form(
     """
     declared = charset(content_type)
     body_charsets = charsets if declared is None else (declared or "ascii",)
-    pairs = _pairs(query, charsets, in_query=True) + _pairs(body, body_charsets, in_query=False)
-    found = collect(pairs[:PARAMETERS_MAX], names)
-    if len(pairs) > PARAMETERS_MAX or declared == "":
+    asked, sent = _pairs(query, charsets), _pairs(body, body_charsets)
+    room = max(0, PARAMETERS_MAX - len(asked))
+    found = collect(names, in_query=asked[:PARAMETERS_MAX], in_body=sent[:room])
+    if len(asked) + len(sent) > PARAMETERS_MAX or declared == "":
         return Parameters(values=found.values, in_query=found.in_query, error="BAD_PARAMETER")
     return found
 
@@ -97,33 +99,26 @@ def charset(content_type: str) -> str | None:
     return None if match is None else CHARSETS.get(match[1].lower(), "")
 
 
-def _pairs(
-    data: bytes, charsets: tuple[str, ...], *, in_query: bool
-) -> list[tuple[str, str, bool]]:
+def _pairs(data: bytes, charsets: tuple[str, ...]) -> list[Pair]:
     """One more than allowed: enough to see that there are too many, no work on the rest (S-67)."""
     if not data:
         return []
-    if not _UNUSUAL.search(data):
-        return _plain_pairs(data.decode("ascii"), in_query=in_query)
-    found = []
-    for pair in data.split(b"&", PARAMETERS_MAX + 1)[: PARAMETERS_MAX + 1]:
-        name, _, value = pair.partition(b"=")
-        short = len(name) <= NAME_MAX
-        found.append(
-            (_text(name, charsets), _text(value, charsets), in_query)
-            if short
-            else ("", "", in_query)
-        )
-    return found
+    if data.isascii() and b"%" not in data and b"+" not in data:
+        return _plain_pairs(data.decode("ascii"))
+    pairs = [pair.partition(b"=") for pair in data.split(b"&", PARAMETERS_MAX + 1)]
+    return [
+        (_text(name, charsets), _text(value, charsets)) if len(name) <= NAME_MAX else ("", "")
+        for name, _, value in pairs[: PARAMETERS_MAX + 1]
+    ]
 
 
-def _plain_pairs(text: str, *, in_query: bool) -> list[tuple[str, str, bool]]:
+def _plain_pairs(text: str) -> list[Pair]:
     """The same for ASCII without escapes, which reads alike in every charset: most requests."""
-    found = []
-    for pair in text.split("&", PARAMETERS_MAX + 1)[: PARAMETERS_MAX + 1]:
-        name, _, value = pair.partition("=")
-        found.append((name, value, in_query) if len(name) <= NAME_MAX else ("", "", in_query))
-    return found
+    pairs = [pair.partition("=") for pair in text.split("&", PARAMETERS_MAX + 1)]
+    return [
+        (name if len(name) <= NAME_MAX else "", value)
+        for name, _, value in pairs[: PARAMETERS_MAX + 1]
+    ]
 
 
 def _text(raw: bytes, charsets: tuple[str, ...]) -> str:
@@ -138,16 +133,25 @@ def _text(raw: bytes, charsets: tuple[str, ...]) -> str:
     return UNDECODABLE
 
 
-def collect(pairs: Iterable[tuple[str, str, bool]], names: Mapping[str, str]) -> Parameters:
-    """(name, value, stood in the query) -> values by our names.
+def collect(
+    names: Mapping[str, str], *, in_query: Iterable[Pair] = (), in_body: Iterable[Pair] = ()
+) -> Parameters:
+    """Values by our names.
 
     The first of equal duplicates counts; different ones are BAD_PARAMETER (S-66), as are
     characters that no field, log or XML document can hold.
     """
     values: dict[str, str] = {}
-    in_query: set[str] = set()
+    error = _gather(values, in_query, names)
+    asked = frozenset(values)
+    error = _gather(values, in_body, names) or error
+    return Parameters(values=values, in_query=asked, error=error)
+
+
+def _gather(values: dict[str, str], pairs: Iterable[Pair], names: Mapping[str, str]) -> str | None:
+    """Adds to `values`; returns what is wrong with them."""
     error: str | None = None
-    for spelling, raw, from_query in pairs:
+    for spelling, raw in pairs:
         name = names.get(spelling) or names.get(word(_BLANK.sub("", spelling)))
         if name is None:
             continue
@@ -156,9 +160,7 @@ def collect(pairs: Iterable[tuple[str, str, bool]], names: Mapping[str, str]) ->
             value, error = UNDECODABLE, "BAD_PARAMETER"
         if values.setdefault(name, value) != value:
             error = "BAD_PARAMETER"
-        if from_query:
-            in_query.add(name)
-    return Parameters(values=values, in_query=frozenset(in_query), error=error)
+    return error
 
 
 def word(text: str) -> str:
@@ -168,9 +170,9 @@ def word(text: str) -> str:
 
 def integer(text: str, *, low: int, high: int, digits: int = ID_DIGITS) -> int:
     """ASCII digits only. Raises Refused BAD_PARAMETER."""
-    if len(text) > digits or not _DIGITS.fullmatch(text) or not low <= int(text) <= high:
-        raise Refused("BAD_PARAMETER")
-    return int(text)
+    if len(text) <= digits and text.isascii() and text.isdigit() and low <= int(text) <= high:
+        return int(text)
+    raise Refused("BAD_PARAMETER")
 
 
 def system_id(text: str) -> int:
@@ -225,13 +227,7 @@ def _json_value(text: str) -> object:
     if len(text) > JSON_MAX:
         return None
     try:
-        return json.loads(
-            text,
-            object_pairs_hook=_members,
-            parse_int=_number,
-            parse_float=_fraction,
-            parse_constant=_no_constant,
-        )
+        return _JSON.decode(text)
     except (ValueError, RecursionError):
         return None
 
@@ -268,14 +264,20 @@ def _no_constant(text: str) -> NoReturn:
     raise ValueError("not a JSON value")
 
 
+_JSON = json.JSONDecoder(
+    object_pairs_hook=_members,
+    parse_int=_number,
+    parse_float=_fraction,
+    parse_constant=_no_constant,
+)
+
+
 def json_parameters(
     members: Mapping[str, object], names: Mapping[str, str], *, in_query: bool = False
 ) -> Parameters:
     """Members as parameters: text and integers; null counts as not given."""
-    return collect(
-        ((name, _member(value), in_query) for name, value in members.items() if value is not None),
-        names,
-    )
+    given = [(name, _member(value)) for name, value in members.items() if value is not None]
+    return collect(names, in_query=given) if in_query else collect(names, in_body=given)
 
 
 def _member(value: object) -> str:

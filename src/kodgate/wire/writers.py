@@ -35,6 +35,8 @@ _INI_WORD = re.compile(r"\b(?:no|off|null|none|false|on|yes|true)\b", re.IGNOREC
 _XML_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _XML_PLAIN = re.compile(r"[0-9A-Za-z.,: _+-]*").fullmatch
 """Most values: nothing in them needs a second look."""
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
 _XML_ESCAPES = str.maketrans(
     {
         "&": "&amp;",
@@ -52,18 +54,17 @@ _XML_ESCAPES = str.maketrans(
 def ini(sections: Iterable[tuple[str, Fields]], settings: AccountSettings) -> HttpAnswer:
     """A txt answer: CRLF lines, one per key, an empty line between sections (D-2, O-3)."""
     equals = _EQUALS[settings.txt_style]
-    blocks = (
-        "".join(f"{line}\r\n" for line in _ini_lines(name, fields, equals))
-        for name, fields in sections
-    )
+    blocks = [_ini_block(name, fields, equals) for name, fields in sections]
     charset = _CHARSET_NAME[settings.charset]
     return plain("\r\n".join(blocks).encode(settings.charset), charset=charset)
 
 
-def _ini_lines(name: str, fields: Fields, equals: str) -> Iterable[str]:
-    yield f"[{name}]"
-    for key, value in fields:
-        yield f"{key}{equals}{ini_value(value)}"
+def _ini_block(name: str, fields: Fields, equals: str) -> str:
+    if _INI_PLAIN("".join([value for _, value in fields])):  # one look at all of them
+        lines = [f"{key}{equals}{value}\r\n" for key, value in fields]
+    else:
+        lines = [f"{key}{equals}{ini_value(value)}\r\n" for key, value in fields]
+    return f"[{name}]\r\n{''.join(lines)}"
 
 
 def ini_value(text: str) -> str:
@@ -101,7 +102,7 @@ def xml(document: str) -> HttpAnswer:
 
 
 def json_answer(value: Mapping[str, object]) -> HttpAnswer:
-    body = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    body = _JSON.encode(value).encode()
     return HttpAnswer(status=200, content_type="application/json; charset=utf-8", body=body)
 
 
