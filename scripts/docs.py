@@ -28,6 +28,7 @@ from kodgate.cli.main import app
 from kodgate.core import accounts, cascade, codes, errors, life, money, phones, requests, results
 from kodgate.core.types import Event, Reason, RefundWord, State, Success
 from kodgate.engine.meters import Meters
+from kodgate.engine.tallies import Counts, Timings
 from kodgate.sandbox import control
 from kodgate.sandbox import phones as test_phones
 from kodgate.web.monitor import HttpMeters
@@ -260,10 +261,11 @@ def metrics() -> str:
     registry = Meters().registry
     HttpMeters(registry, version="")
     for meter in registry._collector_to_names:
-        assert isinstance(meter, MetricWrapperBase)
+        assert isinstance(meter, MetricWrapperBase | Counts | Timings)
         (family,) = meter.describe()
         name = f"{family.name}_total" if family.type == "counter" else family.name
-        labels = ", ".join(f"`{label}`" for label in meter._labelnames)
+        named = meter._labelnames if isinstance(meter, MetricWrapperBase) else meter.labels
+        labels = ", ".join(f"`{label}`" for label in named)
         rows.append((f"`{name}`", family.type, labels, family.documentation))
     return table(("Metric", "Type", "Labels", "What it says"), rows)
 

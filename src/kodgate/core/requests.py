@@ -54,6 +54,7 @@ class SendRequest:
     """test=1 (W-14)."""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Simulation:
     """test=-1 (W-15): nothing is looked up, stored or sent."""
@@ -65,6 +66,7 @@ class Simulation:
     user_message_id: str | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusQuery:
     """Which packet or message is asked for; the first that is set counts: packet, message, user's
@@ -75,6 +77,7 @@ class StatusQuery:
     user_message_id: str | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfirmRequest:
     """The code that the person typed (D15)."""
@@ -112,6 +115,7 @@ class Sent:
         return sum(message.cost for message in self.messages)
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
     """A request was not accepted: what a dialect needs to say so."""
@@ -162,6 +166,7 @@ class PacketStatus:
         return sum(message.cost for message in self.messages)
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmed:
     """A confirm was right."""
@@ -170,6 +175,7 @@ class Confirmed:
     user_message_id: str | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Balance:
     """Answer of `http_credit`: what can be spent."""

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from kodgate.engine.tallies import Counts, Timings
+
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
 
 
@@ -14,7 +16,7 @@ class Meters:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.codes = Counter(
+        self.codes = Counts(
             "kodgate_codes",
             "Send requests by dialect and result (0: accepted, else the error number).",
             ("dialect", "result"),
@@ -52,10 +54,10 @@ class Meters:
             buckets=_SECONDS,
             registry=self.registry,
         )
-        self.accept_seconds = Histogram(
+        self.accept_seconds = Timings(
             "kodgate_accept_seconds",
             "From a checked request to its durable packet.",
-            buckets=_SECONDS,
+            bounds=_SECONDS,
             registry=self.registry,
         )
         self.channel_up = Gauge(
@@ -94,15 +96,12 @@ class Meters:
             registry=self.registry,
         )
 
-        self._children: dict[tuple[str, str | int], Counter] = {}
+        self._children: dict[tuple[str, str], Counter] = {}
         self._calls: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
 
     def sent(self, dialect: str, error: int) -> None:
         """One send request: 0, or the error table's number."""
-        child = self._children.get((dialect, error))
-        if child is None:
-            child = self._children[dialect, error] = self.codes.labels(dialect, str(error))
-        child.inc()
+        self.codes.inc(dialect, error)
 
     def words(self, channel: str, words: Iterable[str]) -> None:
         for word in words:

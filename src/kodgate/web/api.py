@@ -28,6 +28,7 @@ from kodgate.core.requests import (
     Simulation,
     StatusQuery,
 )
+from kodgate.core.values import changed
 from kodgate.store import Unavailable
 from kodgate.web import heads
 from kodgate.web.addresses import Networks
@@ -207,8 +208,8 @@ class Api:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = heads.normal_path(scope["raw_path"])
-        route = self._routes.get(path)
+        path = scope["raw_path"]
+        route = self._routes.get(path) or self._routes.get(path := heads.normal_path(path))
         if route is not None:
             await self._serve(scope, receive, send, *route)
         elif (old := path.decode("latin-1")) in OLD_PAGES:
@@ -318,7 +319,8 @@ class Api:
         if not heads.agrees(head.authorization, credentials):
             raise Refused("BAD_CREDENTIALS", why="the Authorization header says otherwise")
         login, password = credentials.login.lower(), credentials.password
-        if not self._throttle.hears(login, password, ip=ip, now=self._clock()):
+        known = self._throttle.knows(login, password, ip=ip)
+        if not (known or self._throttle.hears(login, password, ip=ip, now=self._clock())):
             raise Refused("BAD_CREDENTIALS", why="too many wrong logins: not looked at")
         try:
             account = await self._engine.authenticate(credentials, caller_ip=ip)
@@ -326,7 +328,7 @@ class Api:
             if refused.error.number == BY_NAME["BAD_CREDENTIALS"].number:
                 self._throttle.failed(login, ip=ip, now=self._clock())
             raise
-        self._throttle.succeeded(login, password, ip=ip)
+        self._throttle.succeeded(login, password, ip=ip, known=known)
         return account
 
     def _simulate(self, exchange: _Exchange) -> HttpAnswer:
@@ -471,7 +473,7 @@ class Api:
             return
         head, asked = request
         if old.startswith("/xml") or old == "/soap":
-            asked = dataclasses.replace(asked, query=b"format=xml", body=b"", content_type="")
+            asked = changed(asked, query=b"format=xml", body=b"", content_type="")
         exchange = self._begin(head, route[1], asked)
         exchange.path = old
         refused = Refused("BAD_PARAMETER", why="a page of the family that is not served")

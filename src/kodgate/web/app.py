@@ -45,6 +45,7 @@ from kodgate.web.cabinet.console.app import console
 from kodgate.web.cabinet.console.desk import Facts
 from kodgate.web.cabinet.site import Site, SiteSettings
 from kodgate.web.callbacks import callbacks
+from kodgate.web.chance import Chance
 from kodgate.web.inbox import Inbox
 from kodgate.web.journal import Journal
 from kodgate.web.monitor import Check, HttpMeters, monitor
@@ -195,7 +196,7 @@ class Gateway:
             node=node,
             duties=duties,
             secret_digest=keyring.secret_digest,
-            randbelow=secrets.randbelow,
+            randbelow=Chance().below,
             steady_s=time.monotonic,
             wall_s=time.time,
             meters=self._meters,

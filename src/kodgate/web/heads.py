@@ -5,13 +5,16 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kodgate.core.requests import Credentials
+from kodgate.core.values import quick
 from kodgate.web.addresses import Networks, caller_ip, canonical, is_loopback
-from kodgate.web.asgi import Scope
+from kodgate.web.asgi import Header, Scope
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
     content_type: str
@@ -27,30 +30,36 @@ class Head:
 
 def read(scope: Scope, proxies: Networks, *, allow_plain: bool) -> Head:
     """Forwarded headers count only if the peer is one of `proxies` (S-17)."""
-    seen: dict[bytes, bytes] = {}
-    for name, value in scope["headers"]:
-        seen[name] = seen[name] + b"," + value if name in seen else value
+    seen = _joined(scope["headers"])
     peer = scope["client"][0] if scope["client"] else ""
-    proto = _text(seen, b"x-forwarded-proto")
     return Head(
         content_type=_text(seen, b"content-type"),
         encoded=_text(seen, b"content-encoding") not in ("", "identity"),
         has_body=b"transfer-encoding" in seen or seen.get(b"content-length", b"0") != b"0",
         authorization=seen.get(b"authorization", b"").decode("latin-1"),
         caller_ip=caller_ip(peer, _text(seen, b"x-forwarded-for"), proxies),
-        plain=not (
-            allow_plain or scope["scheme"] == "https" or _is_safe(canonical(peer), proto, proxies)
-        ),
+        plain=not (allow_plain or scope["scheme"] == "https" or _is_safe(peer, seen, proxies)),
     )
 
 
-def _text(seen: dict[bytes, bytes], name: bytes) -> str:
-    return seen[name].decode("latin-1").strip(" \t").lower() if name in seen else ""
+def _joined(headers: Sequence[Header]) -> Mapping[bytes, bytes]:
+    """By name; several of one name as one, in their order."""
+    seen = dict(headers)
+    if len(seen) < len(headers):
+        for name in seen:
+            seen[name] = b",".join([value for each, value in headers if each == name])
+    return seen
 
 
-def _is_safe(peer: str, proto: str, proxies: Networks) -> bool:
+def _text(seen: Mapping[bytes, bytes], name: bytes) -> str:
+    value = seen.get(name)
+    return "" if value is None else value.decode("latin-1").strip(" \t").lower()
+
+
+def _is_safe(peer: str, seen: Mapping[bytes, bytes], proxies: Networks) -> bool:
     """A proxy of ours tells how it was called itself; else loopback needs no TLS."""
-    if proto and peer in proxies:
+    proto = _text(seen, b"x-forwarded-proto")
+    if proto and canonical(peer) in proxies:
         return proto == "https"
     return is_loopback(peer)
 

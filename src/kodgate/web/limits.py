@@ -103,7 +103,7 @@ class RightPasswords:
     """Which password was right for whom: a keyed digest of each, in this process alone."""
 
     def __init__(self, rows_max: int, *, key: bytes | None = None) -> None:
-        self._key = key or os.urandom(32)
+        self._keyed = hashlib.blake2b(digest_size=16, key=key or os.urandom(32))
         self._rows: _Table[bytes] = _Table(rows_max)
 
     def __len__(self) -> int:
@@ -120,8 +120,9 @@ class RightPasswords:
         return kept is not None and hmac.compare_digest(kept, self._print(password))
 
     def _print(self, password: str) -> bytes:
-        secret = password.encode("utf-8", "surrogatepass")
-        return hashlib.blake2b(secret, digest_size=16, key=self._key).digest()
+        digest = self._keyed.copy()
+        digest.update(password.encode("utf-8", "surrogatepass"))
+        return digest.digest()
 
 
 class Throttle:
@@ -144,12 +145,16 @@ class Throttle:
         """Of all tables together; bounded by four times `table_max`."""
         return len(self._pairs) + len(self._sources) + len(self._accounts) + len(self._good)
 
+    def knows(self, login: str, password: str, *, ip: str) -> bool:
+        """These credentials were right there last, and are heard whatever else happens."""
+        return self._good.fits((login[:LOGIN_MAX], prefix(ip)), password)
+
     def hears(self, login: str, password: str, *, ip: str, now: float) -> bool:
         """Whether these credentials may be judged. `now`: monotonic seconds."""
+        if self.knows(login, password, ip=ip):
+            return True
         source = prefix(ip)
         pair = (login[:LOGIN_MAX], source)
-        if self._good.fits(pair, password):
-            return True
         if pair in self._good:
             return not self._pairs.is_silenced(pair, now)
         return not (
@@ -167,11 +172,13 @@ class Throttle:
             self._sources.failed(source, now)
             self._count_stranger(pair[0], now)
 
-    def succeeded(self, login: str, password: str, *, ip: str) -> None:
-        """The credentials were judged and right: this prefix is known from now on."""
+    def succeeded(self, login: str, password: str, *, ip: str, known: bool = False) -> None:
+        """The credentials were judged and right: this prefix is known from now on. `known`: it
+        knows them already."""
         pair = (login[:LOGIN_MAX], prefix(ip))
         self._pairs.succeeded(pair)
-        self._good.put(pair, password)
+        if not known:
+            self._good.put(pair, password)
 
     def _is_besieged(self, login: str, now: float) -> bool:
         row = self._accounts.get(login)

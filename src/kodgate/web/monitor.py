@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from kodgate.engine.tallies import Counts, Timings
 from kodgate.web.asgi import App, Receive, Scope, Send, answer, answer_text, mounted, not_found
 
 log = structlog.get_logger("kodgate.web")
@@ -37,34 +38,25 @@ class HttpMeters:
     """What the wire's routes count, on the process's registry. `on_request` is the hook."""
 
     def __init__(self, registry: CollectorRegistry, *, version: str) -> None:
-        self._requests = Counter(
+        self._requests = Counts(
             "kodgate_http_requests",
             "Answered wire requests by endpoint and error number (0: done).",
             ("endpoint", "error"),
             registry=registry,
         )
-        self._seconds = Histogram(
+        self._seconds = Timings(
             "kodgate_http_request_seconds",
             "From the whole request to the answer.",
             ("endpoint",),
-            buckets=SECONDS,
+            bounds=SECONDS,
             registry=registry,
         )
         build = Gauge("kodgate_build_info", "1, with the version.", ("version",), registry=registry)
         build.labels(version).set(1)
-        self._counters: dict[tuple[str, int], Counter] = {}
-        self._timers: dict[str, Histogram] = {}
 
     def on_request(self, *, endpoint: str, error: int, seconds: float) -> None:
-        counter = self._counters.get((endpoint, error))
-        if counter is None:
-            counter = self._requests.labels(endpoint, str(error))
-            self._counters[endpoint, error] = counter
-        timer = self._timers.get(endpoint)
-        if timer is None:
-            timer = self._timers[endpoint] = self._seconds.labels(endpoint)
-        counter.inc()
-        timer.observe(seconds)
+        self._requests.inc(endpoint, error)
+        self._seconds.observe(seconds, endpoint)
 
 
 def monitor(checks: Checks, registry: CollectorRegistry) -> App:

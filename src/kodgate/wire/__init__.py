@@ -25,8 +25,10 @@ from kodgate.core.requests import (
     Simulation,
     StatusQuery,
 )
+from kodgate.core.values import quick
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpRequest:
     """One HTTP request as the dialects see it. `body` is complete and within the limit."""
@@ -39,6 +41,7 @@ class HttpRequest:
     content_type: str
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpAnswer:
     """One HTTP answer. The web layer adds Content-Length, Cache-Control and the like."""
@@ -49,6 +52,7 @@ class HttpAnswer:
     headers: tuple[tuple[str, str], ...] = ()
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """A request whose parameters were read, but not yet judged."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from types import MappingProxyType
 from urllib.parse import urlencode
 
@@ -22,6 +21,7 @@ from kodgate.core.requests import (
     Simulation,
     StatusQuery,
 )
+from kodgate.core.values import changed
 from kodgate.wire import Call, HttpAnswer, HttpRequest, Unreadable, fields, parameters, readers
 from kodgate.wire.unrouted import Unrouted
 from kodgate.wire.writers import (
@@ -323,7 +323,7 @@ def _refusal_in_xml(refusal: Refusal, settings: AccountSettings) -> HttpAnswer:
 
 
 def _refusal_out_txt(refusal: Refusal, settings: AccountSettings) -> HttpAnswer:
-    return _refusal_txt(replace(refusal, balance=None), settings)
+    return _refusal_txt(changed(refusal, balance=None), settings)
 
 
 def _refusal_out_xml(refusal: Refusal, settings: AccountSettings) -> HttpAnswer:
@@ -347,7 +347,7 @@ def _refusal_balance_xml(refusal: Refusal, settings: AccountSettings) -> HttpAns
 
 
 def _with_number(answer: HttpAnswer, refusal: Refusal) -> HttpAnswer:
-    return replace(answer, headers=(("X-Error-Num", str(refusal.error.number)),))
+    return changed(answer, headers=(("X-Error-Num", str(refusal.error.number)),))
 
 
 def _shown_balance(refusal: Refusal, settings: AccountSettings) -> str | None:

@@ -15,6 +15,7 @@ from typing import NoReturn
 from urllib.parse import unquote_to_bytes
 
 from kodgate.core.errors import Refused
+from kodgate.core.values import quick
 
 PARAMETERS_MAX = 64
 NAME_MAX = 64
@@ -53,6 +54,7 @@ _BLANK = re.compile(r"[ \t\r\n]")
 _BLANKS = " \r\n"
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameters:
     """Known parameters by our names; unknown ones are dropped (S-68)."""
