@@ -82,6 +82,11 @@ class Reply:
     fault: scripts.Fault | None = None
     """Answer this instead."""
 
+    @property
+    def is_plain(self) -> bool:
+        """Answered at once, and in full."""
+        return not (self.delay_s or self.lost or self.fault)
+
 
 Asked = sqlite3.Row | None
 """The request that a call names; None: it names none, or none that is known."""

@@ -8,12 +8,16 @@ read: there is one truth about odd requests, and it is not here.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from http import HTTPStatus
+from typing import Any
 
 from kodgate.sandbox import gateway
-from kodgate.sandbox.telegram import BODY_MAX, Said, TelegramGateway
+from kodgate.sandbox.gateway import Reply
+from kodgate.sandbox.telegram import BODY_MAX, Said, TelegramGateway, answer, render
 
 HEAD_MAX = 8 * 1024
 
@@ -39,7 +43,7 @@ class Lane(asyncio.Protocol):
         self._otherwise = otherwise
         self._everyone = everyone
         self._buffer = b""
-        self._task: asyncio.Task[None] | None = None
+        self._under_way: asyncio.Future[Any] | None = None
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -51,14 +55,17 @@ class Lane(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
-        if self._task is None:
+        if self._under_way is None:
             self._next()
 
     async def close(self, within_s: float) -> None:
         """Lets the call under way be answered, for so long."""
-        if self._task is not None:
-            await asyncio.wait({self._task}, timeout=within_s)
-            self._task.cancel()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while self._under_way is not None:
+                    await asyncio.wait({self._under_way})
+        if self._under_way is not None:
+            self._under_way.cancel()
         self._transport.close()
 
     def _next(self) -> None:
@@ -74,16 +81,26 @@ class Lane(asyncio.Protocol):
         if len(rest) < size:
             return
         body, self._buffer = rest[:size], rest[size:]
-        answering = self._answer(start[1].decode(), given.get("authorization", ""), body)
-        self._task = asyncio.create_task(answering)
+        method, authorization = start[1].decode(), given.get("authorization", "")
+        self._under_way = self._telegram.begin(method, authorization, body)
+        self._under_way.add_done_callback(self._decided)
 
-    async def _answer(self, method: str, authorization: str, body: bytes) -> None:
-        try:
-            said = await self._telegram.told(method, authorization, body)
-        except BaseException:  # told by the loop; the caller sees a lost answer
-            self._transport.abort()
-            raise
-        self._task = None
+    def _decided(self, deciding: asyncio.Future[Reply]) -> None:
+        if deciding.cancelled():
+            return
+        if deciding.exception() is not None:
+            self._transport.abort()  # the caller sees a lost answer, the loop tells of the error
+        reply = deciding.result()
+        if reply.is_plain:
+            self._say(answer(reply))
+        else:
+            self._under_way = asyncio.create_task(self._say_later(reply))
+
+    async def _say_later(self, reply: Reply) -> None:
+        self._say(await render(reply))
+
+    def _say(self, said: Said | None) -> None:
+        self._under_way = None
         if said is None:
             self._transport.abort()
             return
@@ -99,8 +116,10 @@ class Lane(asyncio.Protocol):
         other.data_received(self._buffer)
 
 
+@lru_cache(256)
 def _usual(lines: bytes) -> dict[str, str] | None:
-    """The headers by name in lower case; None: there is something odd about them."""
+    """The headers by name in lower case; None: there is something odd about them. A client sends
+    the same ones again and again."""
     given: dict[str, str] = {}
     for line in lines.decode("latin-1").split("\r\n"):
         name, colon, text = line.partition(":")
@@ -116,11 +135,16 @@ def _usual(lines: bytes) -> dict[str, str] | None:
 
 
 def _bytes_of(said: Said) -> bytes:
-    head = (
-        f"HTTP/1.1 {said.status} {_phrase(said.status)}\r\nContent-Type: {said.content_type};"
-        f" charset=utf-8\r\nContent-Length: {len(said.body)}\r\nServer: sandbox\r\n\r\n"
-    )
-    return head.encode("ascii") + said.body
+    head = _head(said.status, said.content_type)
+    return b"%bContent-Length: %d\r\n\r\n%b" % (head, len(said.body), said.body)
+
+
+@lru_cache(64)
+def _head(status: int, content_type: str) -> bytes:
+    return (
+        f"HTTP/1.1 {status} {_phrase(status)}\r\nServer: sandbox\r\n"
+        f"Content-Type: {content_type}; charset=utf-8\r\n"
+    ).encode("ascii")
 
 
 def _phrase(status: int) -> str:

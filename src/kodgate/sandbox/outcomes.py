@@ -12,6 +12,11 @@ from kodgate.sandbox.state import Tx, text_of
 STEPS_MAX = 250
 """Outcomes that one decision applies."""
 
+_DUE = (
+    "SELECT s.id AS step, s.at AS due, s.status AS word, r.* FROM steps s"
+    " JOIN requests r ON r.id = s.request WHERE s.at <= ? ORDER BY s.at, s.id LIMIT ?"
+)
+
 PROGRESS = {"sent": 0, "delivered": 1, "read": 2}
 
 
@@ -46,18 +51,25 @@ def schedule(tx: Tx, row: sqlite3.Row, script: phones.Telegram) -> None:
 
 def advance(tx: Tx, now: int, real: int) -> int | None:
     """Applies the outcomes that are due; returns when the next one is (ms)."""
-    due = tx.all("SELECT * FROM steps WHERE at <= ? ORDER BY at, id LIMIT ?", now, STEPS_MAX)
-    tx.many("DELETE FROM steps WHERE id = ?", [(step["id"],) for step in due])
+    due = tx.all(_DUE, now, STEPS_MAX)
+    tx.many("DELETE FROM steps WHERE id = ?", [(step["step"],) for step in due])
+    moved: dict[int, sqlite3.Row] = {}
     for step in due:
-        reach(tx, row_of(tx, step["request"]), step["status"], step["at"], real)
-    row = tx.one("SELECT min(at) AS at FROM steps")
-    return None if row is None else row["at"]
+        row = moved.get(step["id"], step)
+        moved[row["id"]] = _move(tx, row, step["word"], step["due"], real) or row
+    row = tx.row("SELECT min(at) AS at FROM steps")
+    return None if row["at"] is None else int(row["at"])
 
 
 def reach(tx: Tx, row: sqlite3.Row, word: str, at: int, real: int) -> bool:
     """Moves a message to delivered, read or expired, where it may go; reports it."""
+    return _move(tx, row, word, at, real) is not None
+
+
+def _move(tx: Tx, row: sqlite3.Row, word: str, at: int, real: int) -> sqlite3.Row | None:
+    """The message as it is then; None: it stays where it is."""
     if not _may(row["status"], word, late=script_of(row).late_s is not None):
-        return False
+        return None
     refund = row["cost"] if word == "expired" and not row["refunded"] else 0
     changed = tx.row(
         "UPDATE requests SET status = ?, status_at = ?, refunded = max(refunded, ?) WHERE id = ?"
@@ -69,7 +81,7 @@ def reach(tx: Tx, row: sqlite3.Row, word: str, at: int, real: int) -> bool:
         tx.log(at, "refund", row["phone"], request_id=str(row["id"]), cost=money(refund))
     tx.log(at, word, row["phone"], request_id=str(row["id"]))
     _report(tx, changed, real)
-    return True
+    return changed
 
 
 def _may(was: str | None, word: str, *, late: bool) -> bool:

@@ -8,7 +8,7 @@ import hmac
 import json
 import sqlite3
 import ssl
-from functools import partial
+from functools import lru_cache, partial
 
 from kodgate.channels.posting import Broken, Poster, Unreachable
 from kodgate.sandbox.state import Durable, Tx
@@ -30,8 +30,16 @@ _NEXT = (
 
 def sign(token: str, timestamp: int, body: bytes) -> str:
     """X-Request-Signature: hex HMAC-SHA256, under SHA-256(token), of timestamp, newline, body."""
-    key = hashlib.sha256(token.encode()).digest()
-    return hmac.new(key, str(timestamp).encode() + b"\n" + body, hashlib.sha256).hexdigest()
+    return hmac.digest(_key(token), b"%d\n%b" % (timestamp, body), "sha256").hex()
+
+
+@lru_cache(16)
+def _key(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
+
+
+_Ended = tuple[sqlite3.Row, int]
+"""A report that was posted, and the HTTP status of its answer; 0: there was none."""
 
 
 class Reporter:
@@ -42,6 +50,8 @@ class Reporter:
         self._state = state
         self._clock = clock
         self._under_way: set[int] = set()
+        self._ended: list[_Ended] = []
+        """Posts that were answered, or not, and are not on record yet."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -62,12 +72,19 @@ class Reporter:
             http.close()
 
     async def _start(self, http: Poster) -> int | None:
-        """Posts what is due; returns when the next one is (real ms)."""
+        """Records what has ended, posts what is due; returns when the next one is (real ms)."""
+        ended, self._ended = self._ended, []
+        self._under_way.difference_update(row["id"] for row, _ in ended)
         room = AT_ONCE - len(self._under_way)
         if room <= 0:
             return None  # Whoever ends will wake us.
         under_way = json.dumps(list(self._under_way))
-        rows = await self._state.do(lambda tx: tx.all(_NEXT, under_way, room))
+
+        def turn(tx: Tx) -> list[sqlite3.Row]:
+            _record(tx, ended, self._clock)
+            return tx.all(_NEXT, under_way, room)
+
+        rows = await self._state.do(turn)
         now = self._clock.real()
         for row in rows:
             if row["due_real"] > now:
@@ -90,26 +107,22 @@ class Reporter:
             status = (await http.post(row["url"], head.encode(), body)).status
         except (Unreachable, Broken, TimeoutError, OSError, ValueError):
             status = 0
-        try:
-            await self._state.do(partial(_done, row=row, status=status, clock=self._clock))
-        finally:
-            self._under_way.discard(row["id"])
-            self._state.event("reports").set()
+        self._ended.append((row, status))
+        self._state.event("reports").set()
 
 
-def _done(tx: Tx, row: sqlite3.Row, status: int, clock: Clock) -> None:
+def _record(tx: Tx, ended: list[_Ended], clock: Clock) -> None:
     """Acknowledged with exactly 200, or due again, or lost for good."""
-    tries = row["tries"]
-    if status == 200 or tries >= len(RETRY_S):
-        tx.run("DELETE FROM reports WHERE id = ?", row["id"])
-    else:
-        due = clock.real() + RETRY_S[tries] * 1000
-        tx.run("UPDATE reports SET tries = ?, due_real = ? WHERE id = ?", tries + 1, due, row["id"])
-    tx.log(
-        clock.now(),
-        "report",
-        "",
-        request_id=str(row["request"]),
-        status=status,
-        tries=tries + 1,
-    )
+    now, real = clock.now(), clock.real()
+    gone, again = [], []
+    for row, status in ended:
+        tries = row["tries"]
+        if status == 200 or tries >= len(RETRY_S):
+            gone.append((row["id"],))
+        else:
+            again.append((tries + 1, real + RETRY_S[tries] * 1000, row["id"]))
+        tx.log(
+            now, "report", "", request_id=str(row["request"]), status=status, tries=tries + 1
+        )
+    tx.many("DELETE FROM reports WHERE id = ?", gone)
+    tx.many("UPDATE reports SET tries = ?, due_real = ? WHERE id = ?", again)

@@ -8,6 +8,7 @@ import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,8 +16,8 @@ T = TypeVar("T")
 
 BATCH_MAX = 512
 """Decisions in one transaction; what has queued behind them goes into the next."""
-GATHER_S = 0.004
-"""After a transaction of several decisions: the next one takes what comes in this time."""
+GATHER_S = 0.006
+"""Between the beginnings of two transactions: a second one takes what came in this time."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (
@@ -80,24 +81,33 @@ text_of: Callable[[object], str] = json.JSONEncoder(
 """A value as JSON without spaces."""
 
 
+@dataclass(slots=True)
+class Known:
+    """What is known of the file without a look at it; nobody else writes to it."""
+
+    facts: dict[str, Any] = field(default_factory=dict)
+    """Those that were read or written; None: not there."""
+    empty: set[str] = field(default_factory=set)
+    """Tables without a row."""
+
+
 class Tx:
     """One decision inside a group's transaction: reads, writes, and whom to wake after it."""
 
-    def __init__(self, db: sqlite3.Connection, wakes: set[str]) -> None:
+    def __init__(self, db: sqlite3.Connection, known: Known, wakes: set[str]) -> None:
         self._db = db
+        self._known = known
         self._wakes = wakes
-        self._facts: dict[str, Any] = {}
-        """Those that were read or written; None: not there."""
         self._settled: set[str] = set()
-        self._empty: set[str] = set()
-        """Tables without a row."""
+        self._lines: list[tuple[int, str, str, str]] = []
+        """Of the log: written together."""
 
     def run(self, sql: str, *values: object) -> int:
         """Executes; returns the id of an inserted row."""
-        return self._db.execute(sql, values).lastrowid or 0
+        return self._execute(sql, values).lastrowid or 0
 
     def one(self, sql: str, *values: object) -> sqlite3.Row | None:
-        row: sqlite3.Row | None = self._db.execute(sql, values).fetchone()
+        row: sqlite3.Row | None = self._execute(sql, values).fetchone()
         return row
 
     def row(self, sql: str, *values: object) -> sqlite3.Row:
@@ -107,43 +117,51 @@ class Tx:
         return row
 
     def all(self, sql: str, *values: object) -> list[sqlite3.Row]:
-        return self._db.execute(sql, values).fetchall()
+        return self._execute(sql, values).fetchall()
+
+    def _execute(self, sql: str, values: tuple[object, ...]) -> sqlite3.Cursor:
+        if self._lines and " log" in sql:  # whoever looks at the log finds all of it
+            self._write_log()
+        return self._db.execute(sql, values)
 
     def many(self, sql: str, lines: Iterable[tuple[object, ...]]) -> None:
         """Executes once for each line."""
         self._db.executemany(sql, lines)
 
     def holds(self, table: str) -> bool:
-        """Whether a table has any row; one that has none is looked at once a transaction."""
-        if table in self._empty:
+        """Whether a table has any row; one that has none is looked at once until it is filled."""
+        if table in self._known.empty:
             return False
         if self.one(f"SELECT 1 FROM {table} LIMIT 1") is None:  # noqa: S608 -- names of our own
-            self._empty.add(table)
+            self._known.empty.add(table)
             return False
         return True
 
     def filled(self, table: str) -> None:
         """A row was put into a table that `holds` is asked of."""
-        self._empty.discard(table)
+        self._known.empty.discard(table)
 
     def fact(self, name: str) -> Any:
-        if name not in self._facts:
+        facts = self._known.facts
+        if name not in facts:
             row = self.one("SELECT value FROM facts WHERE name = ?", name)
-            self._facts[name] = None if row is None else row["value"]
-        return self._facts[name]
+            facts[name] = None if row is None else row["value"]
+        return facts[name]
 
     def settle(self, name: str, value: object) -> None:
         """Writes a fact; None: forgets it."""
-        self._facts[name] = value
+        self._known.facts[name] = value
         self._settled.add(name)
 
     def finish(self) -> None:
-        """Writes the facts that were settled, once each."""
+        """Writes the log, and the facts that were settled, once each."""
+        self._write_log()
         for name in self._settled:
-            if self._facts[name] is None:
+            value = self._known.facts[name]
+            if value is None:
                 self.run("DELETE FROM facts WHERE name = ?", name)
             else:
-                self.run("INSERT OR REPLACE INTO facts VALUES (?, ?)", name, self._facts[name])
+                self.run("INSERT OR REPLACE INTO facts VALUES (?, ?)", name, value)
 
     def wake(self, name: str) -> None:
         """Once this is durable, wake the worker that waits for `name`."""
@@ -151,14 +169,12 @@ class Tx:
 
     def log(self, at: int, kind: str, phone: str, **data: object) -> None:
         """One line of the truth log; whoever watches the inbox is told."""
-        self.run(
-            "INSERT INTO log (at, kind, phone, data) VALUES (?, ?, ?, ?)",
-            at,
-            kind,
-            phone,
-            text_of(data),
-        )
+        self._lines.append((at, kind, phone, text_of(data)))
         self.wake("log")
+
+    def _write_log(self) -> None:
+        lines, self._lines = self._lines, []
+        self.many("INSERT INTO log (at, kind, phone, data) VALUES (?, ?, ?, ?)", lines)
 
 
 Decision = Callable[[Tx], T]
@@ -178,16 +194,22 @@ class Durable:
         self._queue: deque[tuple[Decision[Any], asyncio.Future[Any]]] = deque()
         self._wakes: dict[str, asyncio.Event] = {}
         self._running: asyncio.Task[None] | None = None
+        self._began_s = -GATHER_S
+        self._known = Known()
         self._db = _open(path)
 
     async def do(self, decision: Decision[T]) -> T:
         """The decision's result, once it is durable. Raises what the decision raises."""
+        return await self.soon(decision)
+
+    def soon(self, decision: Decision[T]) -> asyncio.Future[T]:
+        """`do` for those who do not wait for it in a task."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         self._queue.append((decision, future))
         if self._running is None:
             self._running = loop.create_task(self._drain())
-        return await future
+        return future
 
     def event(self, name: str) -> asyncio.Event:
         """Set whenever a decision woke `name`; its worker clears it."""
@@ -200,8 +222,12 @@ class Durable:
         self._thread.shutdown()
 
     async def _drain(self) -> None:
+        loop = asyncio.get_running_loop()
         try:
             while self._queue:
+                if (early_s := self._began_s + GATHER_S - loop.time()) > 0:
+                    await asyncio.sleep(early_s)
+                self._began_s = loop.time()
                 size = min(BATCH_MAX, len(self._queue))
                 group = [self._queue.popleft() for _ in range(size)]
                 decisions = [decision for decision, _ in group]
@@ -210,8 +236,6 @@ class Durable:
                     _settle(future, value, error)
                 for name in wakes:
                     self.event(name).set()
-                if size > 1:
-                    await asyncio.sleep(GATHER_S)
         finally:
             self._running = None
 
@@ -232,7 +256,7 @@ class Durable:
 
     async def _transaction(self, decisions: list[Decision[Any]]) -> tuple[list[Any], set[str]]:
         wakes: set[str] = set()
-        tx = Tx(self._db, wakes)
+        tx = Tx(self._db, self._known, wakes)
         self._db.execute("BEGIN IMMEDIATE")
         try:
             values = [decision(tx) for decision in decisions]
@@ -240,6 +264,7 @@ class Durable:
             loop = asyncio.get_running_loop()
             await loop.run_in_executor(self._thread, self._db.execute, "COMMIT")
         except Exception:
+            self._known = Known()
             self._db.execute("ROLLBACK")
             raise
         return values, wakes

@@ -58,31 +58,33 @@ class TelegramGateway:
         except Unreadable:
             params = None
         bearer = request.headers.get("Authorization", "")
-        said = await self._said(request.match_info["method"], bearer, params)
+        said = await render(await self._begin(request.match_info["method"], bearer, params))
         if said is None:
             if request.transport is not None:
                 request.transport.abort()
             return web.Response()
         return web.Response(status=said.status, body=said.body, content_type=said.content_type)
 
-    async def told(self, method: str, authorization: str, body: bytes) -> Said | None:
-        """A call whose parameters are JSON in a body; None: the answer is lost."""
+    def begin(
+        self, method: str, authorization: str, body: bytes
+    ) -> asyncio.Future[gateway.Reply]:
+        """A call whose parameters are JSON in a body; its reply once that is durable."""
         try:
             params = _from_json(body)
             "".join(params.values()).encode()
         except (Unreadable, UnicodeEncodeError):
-            return await self._said(method, authorization, None)
-        return await self._said(method, authorization, params)
+            return self._begin(method, authorization, None)
+        return self._begin(method, authorization, params)
 
-    async def _said(
+    def _begin(
         self, method: str, authorization: str, params: dict[str, str] | None
-    ) -> Said | None:
+    ) -> asyncio.Future[gateway.Reply]:
         """`params`: None where they cannot be read."""
-        if params is None:
-            return _answer(error="BAD_REQUEST")
-        refusal = self._authorise(authorization, params)
-        if refusal:
-            return _answer(error=refusal)
+        refusal = "BAD_REQUEST" if params is None else self._authorise(authorization, params)
+        if params is None or refusal:
+            refused: asyncio.Future[gateway.Reply] = asyncio.get_running_loop().create_future()
+            refused.set_result(gateway.Reply(error=refusal))
+            return refused
         call = gateway.Call(
             method=method[:METHOD_MAX].lower(),
             params=params,
@@ -90,7 +92,7 @@ class TelegramGateway:
             real=self._clock.real(),
             own_phones=self._own,
         )
-        return await _render(await self._state.do(partial(gateway.answer, call=call)))
+        return self._state.soon(partial(gateway.answer, call=call))
 
     def _authorise(self, authorization: str, params: dict[str, str]) -> str:
         given = params.pop("access_token", "")
@@ -143,19 +145,21 @@ def _text(value: object) -> str:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else "?"
 
 
-def _answer(result: object = None, error: str = "") -> Said:
-    """Errors too are HTTP 200 (captured)."""
-    body = {"ok": False, "error": error} if error else {"ok": True, "result": result}
-    return Said(text_of(body).encode())
+def answer(reply: gateway.Reply) -> Said:
+    """Of a reply without accidents. Errors too are HTTP 200 (captured)."""
+    if reply.error:
+        return Said(text_of({"ok": False, "error": reply.error}).encode())
+    return Said(text_of({"ok": True, "result": reply.result}).encode())
 
 
-async def _render(reply: gateway.Reply) -> Said | None:
+async def render(reply: gateway.Reply) -> Said | None:
+    """The answer, when it is time for it; None: it is lost."""
     if reply.delay_s:
         await asyncio.sleep(reply.delay_s)
     if reply.lost:
         return None
     if reply.fault is None:
-        return _answer(reply.result, reply.error)
+        return answer(reply)
     if reply.fault.kind == "status":
         status = int(float(reply.fault.arg or 502))
         return Said(b"sandbox fault\n", content_type="text/plain", status=status)
