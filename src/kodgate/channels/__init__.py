@@ -14,8 +14,10 @@ from typing import Any, Protocol
 
 from kodgate.core.binds import Bind, Decided, Lease
 from kodgate.core.types import Booking, Observation
+from kodgate.core.values import quick
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
     """What a channel is told about a message. Instants are business-clock milliseconds."""

@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 
 import httptools
 
+from kodgate.core.values import quick
+
 KEEPALIVE_S = 15.0
 """Shorter than servers keep idle connections: a request on a dead one is an uncertain one."""
 ANSWER_BYTES_MAX = 262_144
@@ -31,6 +33,7 @@ class Broken(Exception):
     """No whole answer came: it may have been done or not."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A whole answer of a server."""
@@ -48,6 +51,8 @@ class _Place:
     host: str
     port: int
     tls: bool
+    key: tuple[str, int, bool]
+    """Of its idle connections."""
     start: bytes
     """Request line and Host."""
 
@@ -61,10 +66,12 @@ def _place(url: str) -> _Place:
     tls = parts.scheme == "https"
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     host = parts.netloc.rpartition("@")[2]
+    port = parts.port or (443 if tls else 80)
     return _Place(
         host=parts.hostname,
-        port=parts.port or (443 if tls else 80),
+        port=port,
         tls=tls,
+        key=(parts.hostname, port, tls),
         start=f"POST {target} HTTP/1.1\r\nHost: {host}\r\n".encode(),
     )
 
@@ -81,6 +88,7 @@ class Poster:
         timeout_s: float,
     ) -> None:
         """`connect_timeout_s`: until there is a free or new connection; `timeout_s`: in all."""
+        self._loop = asyncio.get_running_loop()
         self._tls = tls
         self._room = asyncio.Semaphore(connections_max)
         self._connect_timeout_s = connect_timeout_s
@@ -95,38 +103,35 @@ class Poster:
         """
         place = _place(url)
         request = b"%b%bContent-Length: %d\r\n\r\n%b" % (place.start, head, len(body), body)
-        connection = None
+        ends_s = self._loop.time() + self._timeout_s
+        connection = await self._take(place)
         try:
-            async with asyncio.timeout(self._timeout_s):
-                connection = await self._take(place)
-                return await connection.ask(request)
-        except TimeoutError as error:
-            if connection is None:
-                raise Unreachable("connect timeout") from error
-            raise
+            return await connection.ask(request, ends_s)
         finally:
-            if connection is not None:
-                self._put_back(place, connection)
+            self._put_back(place, connection)
 
     def close(self) -> None:
         for connection in list(self._open):
             connection.abort()
 
     async def _take(self, place: _Place) -> _Connection:
-        """The connection used last, or a new one; it has its room."""
-        idle = self._idle.get((place.host, place.port, place.tls))
+        """The connection used last, or a new one; it has its room. Raises Unreachable."""
+        idle = self._idle.get(place.key)
         if idle and not self._room.locked():
             await self._room.acquire()
             if (kept := self._fresh(idle)) is not None:
                 return kept
             self._room.release()
-        async with asyncio.timeout(self._connect_timeout_s):
-            await self._room.acquire()
-            return await self._connect(place)
+        try:
+            async with asyncio.timeout(min(self._connect_timeout_s, self._timeout_s)):
+                await self._room.acquire()
+                return await self._connect(place)
+        except TimeoutError as error:
+            raise Unreachable("connect timeout") from error
 
     def _fresh(self, idle: deque[_Connection]) -> _Connection | None:
         """Drops what was idle for too long: the oldest stand first."""
-        since_s = asyncio.get_running_loop().time() - KEEPALIVE_S
+        since_s = self._loop.time() - KEEPALIVE_S
         while idle and idle[0].idle_since_s < since_s:
             idle.popleft().abort()
         while idle:
@@ -137,11 +142,10 @@ class Poster:
 
     async def _connect(self, place: _Place) -> _Connection:
         """Raises Unreachable; the room is given back then."""
-        loop = asyncio.get_running_loop()
         tls = self._tls if place.tls else None
         try:
-            _, connection = await loop.create_connection(
-                lambda: _Connection(self._open), place.host, place.port, ssl=tls
+            _, connection = await self._loop.create_connection(
+                lambda: _Connection(self._loop, self._open), place.host, place.port, ssl=tls
             )
         except ssl.CertificateError as error:
             self._room.release()
@@ -159,15 +163,15 @@ class Poster:
         if not connection.is_reusable:
             connection.abort()
             return
-        connection.idle_since_s = asyncio.get_running_loop().time()
-        key = (place.host, place.port, place.tls)
-        self._idle.setdefault(key, deque()).append(connection)
+        connection.idle_since_s = self._loop.time()
+        self._idle.setdefault(place.key, deque()).append(connection)
 
 
 class _Connection(asyncio.Protocol):
     """One connection; the parser calls its `on_...`."""
 
-    def __init__(self, everyone: set[_Connection]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, everyone: set[_Connection]) -> None:
+        self._loop = loop
         self._everyone = everyone
         self._transport: asyncio.Transport | None = None
         self._parser: Any = httptools.HttpResponseParser(self)
@@ -181,17 +185,19 @@ class _Connection(asyncio.Protocol):
         self.closed = False
         self.is_reusable = True
 
-    async def ask(self, request: bytes) -> Answer:
-        """Raises Broken."""
+    async def ask(self, request: bytes, ends_s: float) -> Answer:
+        """By that time of the loop's clock. Raises Broken, TimeoutError."""
         assert self._transport is not None
         if self.closed:
             raise Broken("closed before the request")
-        self._waiter = asyncio.get_running_loop().create_future()
+        self._waiter = self._loop.create_future()
         self.is_reusable = False
         self._transport.write(request)
+        end = self._loop.call_at(ends_s, self._fail, TimeoutError())  # a third of asyncio.timeout
         try:
             return await self._waiter
         finally:
+            end.cancel()
             self._waiter = None
 
     def abort(self) -> None:
@@ -220,7 +226,8 @@ class _Connection(asyncio.Protocol):
         self._everyone.discard(self)
         if self._headed and not error and not self._is_framed():
             self._answer()  # its end was the end of the body
-        self._fail("closed without a whole answer" if error is None else type(error).__name__)
+        why = "closed without a whole answer" if error is None else type(error).__name__
+        self._fail(Broken(why))
 
     # httptools
 
@@ -257,9 +264,9 @@ class _Connection(asyncio.Protocol):
 
     def _break(self, why: str) -> None:
         self.is_reusable = False
-        self._fail(why)
+        self._fail(Broken(why))
         self.abort()
 
-    def _fail(self, why: str) -> None:
+    def _fail(self, error: Exception) -> None:
         if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_exception(Broken(why))
+            self._waiter.set_exception(error)

@@ -185,6 +185,7 @@ class Packet:
     confirmed_at: int | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Booking:
     """Money between us and a provider, in 1/10,000 of *the provider's* currency."""
@@ -274,6 +275,7 @@ class Change:
     notes: tuple[Note, ...] = ()
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alias:
     """A provider id that is not, or no longer, the message's own: its receipts still count."""

@@ -121,8 +121,6 @@ def _record(tx: Tx, ended: list[_Ended], clock: Clock) -> None:
             gone.append((row["id"],))
         else:
             again.append((tries + 1, real + RETRY_S[tries] * 1000, row["id"]))
-        tx.log(
-            now, "report", "", request_id=str(row["request"]), status=status, tries=tries + 1
-        )
+        tx.log(now, "report", "", request_id=str(row["request"]), status=status, tries=tries + 1)
     tx.many("DELETE FROM reports WHERE id = ?", gone)
     tx.many("UPDATE reports SET tries = ?, due_real = ? WHERE id = ?", again)

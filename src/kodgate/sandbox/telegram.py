@@ -65,9 +65,7 @@ class TelegramGateway:
             return web.Response()
         return web.Response(status=said.status, body=said.body, content_type=said.content_type)
 
-    def begin(
-        self, method: str, authorization: str, body: bytes
-    ) -> asyncio.Future[gateway.Reply]:
+    def begin(self, method: str, authorization: str, body: bytes) -> asyncio.Future[gateway.Reply]:
         """A call whose parameters are JSON in a body; its reply once that is durable."""
         try:
             params = _from_json(body)

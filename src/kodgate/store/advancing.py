@@ -11,7 +11,7 @@ from kodgate.core import life
 from kodgate.core.ledger import CUSTOMER_KINDS, Funds
 from kodgate.core.life import Verdict
 from kodgate.core.types import Alias, Change, Message, Observation, State, Task, Transfer
-from kodgate.core.values import changed
+from kodgate.core.values import changed, quick
 from kodgate.store import Claimed, PacketRow, Recorded, rows
 from kodgate.store.placing import transfer_row
 
@@ -24,6 +24,7 @@ Key = tuple[str, str]
 """(channel, provider's id)"""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parked:
     """A receipt that waits under each of its keys."""
@@ -59,6 +60,7 @@ class Loaded:
         self.packets[packet_row[0]] = rows.packet_of(packet_row, messages)
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
     """What one decision does to an account's money. Its balance is looked at when all is decided,

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from kodgate.core.money import SCALE
+from kodgate.core.values import quick
 
 BODY_BYTES_MAX = 65_536
 """Of an answer or a report (S-93, S-95)."""
@@ -103,6 +104,7 @@ UNKNOWN = ErrorRow("unknown", Action.FAIL, alert=True)
 """Not sent and not charged, by the API's own word; the string goes to the timeline verbatim."""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """A RequestStatus. Money in 1/10,000 of Telegram's currency."""
@@ -120,6 +122,7 @@ class Status:
     payload: str | None
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
     """`ok: false`: definitely not done."""
@@ -129,6 +132,7 @@ class Refused:
     wait_s: int = 0
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lost:
     """No answer that can be trusted: it may have been done or not."""
