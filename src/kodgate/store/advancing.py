@@ -256,6 +256,7 @@ class Unit:
         self, row: PacketRow, change: Change, seen: Observation, num: int
     ) -> tuple[list[str], list[str]]:
         messages = {message.num: message for message in row.messages}
+        has_news = change.packet is not row.packet and change.packet != row.packet
         woken = []
         for message in change.messages:
             if message.id is None:
@@ -266,12 +267,11 @@ class Unit:
                 self.writes.changed.add(message.id)
             messages[message.num] = message
         ordered = tuple(messages[n] for n in sorted(messages))
-        if change.messages or change.packet != row.packet:
+        if change.messages or has_news:
             self.loaded.packets[row.packet.id] = changed(
                 row, packet=change.packet, messages=ordered
             )
-            ended = rows.final_at(ordered) != rows.final_at(row.messages)
-            if ended or change.packet != row.packet:
+            if has_news or rows.final_at(ordered) != rows.final_at(row.messages):
                 self.writes.packets.add(row.packet.id)
         self._pay(change, messages, seen.at)
         self._tell(change, seen, num)

@@ -168,9 +168,9 @@ def packet_of(row: Row, messages: Iterable[Message]) -> PacketRow:
     )
 
 
-def final_at(messages: Iterable[Message]) -> int | None:
-    """A packet's end: that of its newest message."""
-    return max(messages, key=lambda message: message.num).final_at
+def final_at(messages: Sequence[Message]) -> int | None:
+    """A packet's end: that of its newest message, the last one."""
+    return messages[-1].final_at
 
 
 def account_of(row: Row, secrets: Iterable[Row]) -> Account:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+from bisect import bisect_left
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import chain, count
@@ -77,7 +78,7 @@ def _ask(connection: sqlite3.Connection, text: str, line: Sequence[Any]) -> list
 
 
 def _size(count: int) -> int:
-    return next(size for size in SIZES if size >= count)
+    return SIZES[bisect_left(SIZES, count)]
 
 
 @lru_cache(maxsize=512)

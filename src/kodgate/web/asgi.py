@@ -14,6 +14,7 @@ Header = tuple[bytes, bytes]
 DROP = "kodgate.drop"
 """Scope extension: a function that closes the connection without an answer (D6)."""
 
+PLAIN = b"text/plain; charset=utf-8"
 NO_STORE: Header = (b"cache-control", b"no-store")
 NO_SNIFF: Header = (b"x-content-type-options", b"nosniff")
 
@@ -42,7 +43,15 @@ async def read_body(receive: Receive) -> bytes | None:
 async def answer(
     send: Send, status: int, content_type: bytes, body: bytes, more: Iterable[Header] = ()
 ) -> None:
-    """One whole answer. Always with its length: HTTP/1.0 readers know no chunks."""
+    """One whole answer."""
+    for message in whole(status, content_type, body, more):
+        await send(message)
+
+
+def whole(
+    status: int, content_type: bytes, body: bytes, more: Iterable[Header] = ()
+) -> tuple[MutableMapping[str, Any], MutableMapping[str, Any]]:
+    """What is sent for a whole answer. Always with its length: HTTP/1.0 readers know no chunks."""
     headers = [
         (b"content-type", content_type),
         (b"content-length", b"%d" % len(body)),
@@ -50,13 +59,13 @@ async def answer(
         NO_SNIFF,
         *more,
     ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    start = {"type": "http.response.start", "status": status, "headers": headers}
+    return start, {"type": "http.response.body", "body": body}
 
 
 async def answer_text(send: Send, status: int, text: str, more: Iterable[Header] = ()) -> None:
     """A short word for people; nothing of the request is repeated in it."""
-    await answer(send, status, b"text/plain; charset=utf-8", text.encode("utf-8"), more)
+    await answer(send, status, PLAIN, text.encode("utf-8"), more)
 
 
 async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
@@ -88,7 +97,7 @@ def moved(path: bytes) -> App:
     """An app that sends browsers to another path of this host."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await answer(send, 308, b"text/plain; charset=utf-8", b"", [(b"location", path)])
+        await answer(send, 308, PLAIN, b"", [(b"location", path)])
 
     return app
 

@@ -7,14 +7,15 @@ from typing import Protocol
 
 import structlog
 
-from kodgate.web.asgi import App, Receive, Scope, Send, answer_text, read_body
+from kodgate.web.asgi import PLAIN, App, Receive, Scope, Send, answer_text, read_body, whole
 from kodgate.web.server import frames
 
 log = structlog.get_logger("kodgate.web")
 
 PREFIX = b"/callbacks/"
 
-TEXTS = {200: "OK\n", 403: "Forbidden\n", 404: "Not found\n", 503: "Try later\n"}
+TEXTS = {200: b"OK\n", 403: b"Forbidden\n", 404: b"Not found\n", 503: b"Try later\n"}
+ANSWERS = {status: whole(status, PLAIN, text) for status, text in TEXTS.items()}
 
 
 class Engine(Protocol):
@@ -33,7 +34,8 @@ def callbacks(engine: Engine) -> App:
         if body is None:
             return
         status = await _given(engine, scope, body)
-        await answer_text(send, status, TEXTS[status])
+        for message in ANSWERS[status]:
+            await send(message)
 
     return app
 
