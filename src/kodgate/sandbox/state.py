@@ -7,8 +7,8 @@ import json
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from json.encoder import encode_basestring
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -79,6 +79,17 @@ text_of: Callable[[object], str] = json.JSONEncoder(
     ensure_ascii=False, separators=(",", ":")
 ).encode
 """A value as JSON without spaces."""
+
+
+def _line_of(data: dict[str, object]) -> str:
+    """The same of a flat object with plain names, in half of the time."""
+    return "{" + ",".join([f'"{name}":{_flat(value)}' for name, value in data.items()]) + "}"
+
+
+def _flat(value: object) -> str:
+    if type(value) is str:
+        return encode_basestring(value)
+    return str(value) if type(value) is int else text_of(value)
 
 
 @dataclass(slots=True)
@@ -169,7 +180,7 @@ class Tx:
 
     def log(self, at: int, kind: str, phone: str, **data: object) -> None:
         """One line of the truth log; whoever watches the inbox is told."""
-        self._lines.append((at, kind, phone, text_of(data)))
+        self._lines.append((at, kind, phone, _line_of(data)))
         self.wake("log")
 
     def _write_log(self) -> None:
@@ -181,16 +192,16 @@ Decision = Callable[[Tx], T]
 
 
 class Durable:
-    """The file, and the thread that waits for its disk.
+    """The file.
 
     A decision is a short function of `Tx`; all that have queued run in order in one transaction
     with one fsync. A decision that raises leaves the others untouched: the group is rolled back and
-    each runs again alone, so decisions must have no effect outside the file. They run in the event
-    loop: a thread beside it would wait for the interpreter after each of their statements.
+    each runs again alone, so decisions must have no effect outside the file. The event loop itself
+    runs them and waits for the disk: whoever is connected waits for just that, and a thread beside
+    the loop would cost more than a quick disk takes.
     """
 
     def __init__(self, path: Path) -> None:
-        self._thread = ThreadPoolExecutor(1, "sandbox-state")
         self._queue: deque[tuple[Decision[Any], asyncio.Future[Any]]] = deque()
         self._wakes: dict[str, asyncio.Event] = {}
         self._running: asyncio.Task[None] | None = None
@@ -218,8 +229,7 @@ class Durable:
     async def close(self) -> None:
         while self._running is not None:
             await asyncio.wait({self._running})
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._db.close)
-        self._thread.shutdown()
+        self._db.close()
 
     async def _drain(self) -> None:
         loop = asyncio.get_running_loop()
@@ -231,7 +241,7 @@ class Durable:
                 size = min(BATCH_MAX, len(self._queue))
                 group = [self._queue.popleft() for _ in range(size)]
                 decisions = [decision for decision, _ in group]
-                outcomes, wakes = await self._group(decisions)
+                outcomes, wakes = self._group(decisions)
                 for (_, future), (value, error) in zip(group, outcomes, strict=True):
                     _settle(future, value, error)
                 for name in wakes:
@@ -239,9 +249,9 @@ class Durable:
         finally:
             self._running = None
 
-    async def _group(self, decisions: list[Decision[Any]]) -> tuple[list[_Outcome], set[str]]:
+    def _group(self, decisions: list[Decision[Any]]) -> tuple[list[_Outcome], set[str]]:
         try:
-            values, wakes = await self._transaction(decisions)
+            values, wakes = self._transaction(decisions)
             return [(value, None) for value in values], wakes
         except Exception as error:
             if len(decisions) == 1:
@@ -249,20 +259,19 @@ class Durable:
         outcomes: list[_Outcome] = []
         all_wakes: set[str] = set()
         for decision in decisions:
-            one, wakes = await self._group([decision])
+            one, wakes = self._group([decision])
             outcomes += one
             all_wakes |= wakes
         return outcomes, all_wakes
 
-    async def _transaction(self, decisions: list[Decision[Any]]) -> tuple[list[Any], set[str]]:
+    def _transaction(self, decisions: list[Decision[Any]]) -> tuple[list[Any], set[str]]:
         wakes: set[str] = set()
         tx = Tx(self._db, self._known, wakes)
         self._db.execute("BEGIN IMMEDIATE")
         try:
             values = [decision(tx) for decision in decisions]
             tx.finish()
-            loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._thread, self._db.execute, "COMMIT")
+            self._db.execute("COMMIT")
         except Exception:
             self._known = Known()
             self._db.execute("ROLLBACK")
@@ -283,7 +292,7 @@ def _settle(future: asyncio.Future[Any], value: object, error: Exception | None)
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, isolation_level=None, cached_statements=256, check_same_thread=False)
+    db = sqlite3.connect(path, isolation_level=None, cached_statements=256)
     db.row_factory = sqlite3.Row
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
