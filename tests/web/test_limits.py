@@ -68,6 +68,18 @@ def test_the_right_password_is_heard_beside_a_guesser_in_the_same_prefix():
     assert throttle.hears("alice", "right", ip=HOME, now=1.0)
 
 
+def test_a_known_password_that_is_right_again_lets_its_prefix_be_heard():
+    throttle = Throttle()
+    throttle.succeeded("alice", "right", ip=HOME)
+    for _ in range(20):
+        _guess(throttle, "alice", HOME, 1.0)
+    assert not throttle.hears("alice", "wrong", ip=HOME, now=1.0)
+    assert throttle.knows("alice", "right", ip=HOME)
+    throttle.succeeded("alice", "right", ip=HOME, known=True)
+    assert throttle.hears("alice", "wrong", ip=HOME, now=1.0)
+    assert throttle.knows("alice", "right", ip=HOME)
+
+
 def test_spraying_many_logins_from_one_source_is_slowed_and_bounded():
     throttle = Throttle(ThrottleLimits(table_max=500))
     heard = sum(_guess(throttle, f"user{i}", HOTEL, 0.0) for i in range(10_000))

@@ -112,7 +112,7 @@ class Sent:
 
     @property
     def packet_cost(self) -> int:
-        return sum(message.cost for message in self.messages)
+        return sum([message.cost for message in self.messages])
 
 
 @quick
@@ -163,7 +163,7 @@ class PacketStatus:
 
     @property
     def packet_cost(self) -> int:
-        return sum(message.cost for message in self.messages)
+        return sum([message.cost for message in self.messages])
 
 
 @quick

@@ -72,6 +72,8 @@ def normal_path(raw: bytes) -> bytes:
 
 def agrees(authorization: str, credentials: Credentials) -> bool:
     """False: HTTP Basic, which we do not ask for, names another login or password (S-24)."""
+    if not authorization:
+        return True
     scheme, _, encoded = authorization.partition(" ")
     if scheme.lower() != "basic":
         return True

@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from kodgate.core.records import record
+
 METHODS = frozenset({b"GET", b"POST", b"HEAD"})
 VERSIONS = ("1.0", "1.1")
 TARGETS = (b"/", b"http://", b"https://")
@@ -38,7 +40,7 @@ class Limits:
     """Of one address, or one /64."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Verdict:
     """What the headers promise; or the status that refuses them."""
 
