@@ -105,28 +105,26 @@ def _pairs(data: bytes, charsets: tuple[str, ...]) -> list[Pair]:
     """One more than allowed: enough to see that there are too many, no work on the rest (S-67)."""
     if not data:
         return []
-    if data.isascii() and b"%" not in data and b"+" not in data:
-        return _plain_pairs(data.decode("ascii"))
-    pairs = [pair.partition(b"=") for pair in data.split(b"&", PARAMETERS_MAX + 1)]
+    raw = data.decode("latin-1")  # a character a byte, until its charset is known
+    pairs = [pair.partition("=") for pair in raw.split("&", PARAMETERS_MAX + 1)]
+    del pairs[PARAMETERS_MAX + 1 :]
+    if _is_plain(raw):
+        return [(name if len(name) <= NAME_MAX else "", value) for name, _, value in pairs]
     return [
         (_text(name, charsets), _text(value, charsets)) if len(name) <= NAME_MAX else ("", "")
-        for name, _, value in pairs[: PARAMETERS_MAX + 1]
+        for name, _, value in pairs
     ]
 
 
-def _plain_pairs(text: str) -> list[Pair]:
-    """The same for ASCII without escapes, which reads alike in every charset: most requests."""
-    pairs = [pair.partition("=") for pair in text.split("&", PARAMETERS_MAX + 1)]
-    return [
-        (name if len(name) <= NAME_MAX else "", value)
-        for name, _, value in pairs[: PARAMETERS_MAX + 1]
-    ]
+def _is_plain(raw: str) -> bool:
+    """ASCII without escapes, which reads alike in every charset: most requests."""
+    return raw.isascii() and "%" not in raw and "+" not in raw
 
 
-def _text(raw: bytes, charsets: tuple[str, ...]) -> str:
-    plain = raw.replace(b"+", b" ")
-    if b"%" in plain:
-        plain = unquote_to_bytes(plain)
+def _text(raw: str, charsets: tuple[str, ...]) -> str:
+    if _is_plain(raw):
+        return raw
+    plain = unquote_to_bytes(raw.encode("latin-1").replace(b"+", b" "))
     for name in charsets:
         try:
             return plain.decode(name)

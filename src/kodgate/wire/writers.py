@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from kodgate.core import money
@@ -71,6 +72,12 @@ def ini_value(text: str) -> str:
     """The text without anything that an INI reader could take for more than text."""
     if _INI_PLAIN(text):
         return text
+    return _tame(text)
+
+
+@lru_cache(256)
+def _tame(text: str) -> str:
+    """Of an error, of a result: the same few texts come again and again."""
     return _INI_WORD.sub("?", _INI_UNSAFE.sub("?", text)).strip(" ")
 
 
