@@ -69,6 +69,7 @@ class Journal(Protocol):
         """Looks at lease, epoch and the packet's state once more, before an external call."""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
     """Whether a channel takes messages, and why not."""

@@ -210,8 +210,8 @@ class Dispatcher:
         recorded = await self._advance(seen)
         return recorded.may_go_on
 
-    async def _record_midway(self, seen: Observation) -> bool:
-        return await self._record_surely(seen, JOURNAL_AGAIN_S)
+    def _record_midway(self, seen: Observation) -> Coroutine[Any, Any, bool]:
+        return self._record_surely(seen, JOURNAL_AGAIN_S)
 
     async def _record_surely(
         self, seen: Observation, pauses_s: tuple[float, ...] = RECORD_AGAIN_S

@@ -150,9 +150,10 @@ class TelegramChannel:
         A signed report more than 300 s off the real clock moves nothing and asks for a poll: it
         may be a retry after a long outage of ours. Answer 200 once the sink has the observation.
         """
-        found = {name.lower(): value for name, value in headers.items()}
-        timestamp = found.get(api.TIMESTAMP_HEADER, "")
-        signature = found.get(api.SIGNATURE_HEADER, "")
+        if api.SIGNATURE_HEADER not in headers:
+            headers = {name.lower(): value for name, value in headers.items()}
+        timestamp = headers.get(api.TIMESTAMP_HEADER, "")
+        signature = headers.get(api.SIGNATURE_HEADER, "")
         token = self._upstream.settings.token
         if len(body) > api.BODY_BYTES_MAX or not api.is_signed(
             token, timestamp=timestamp, signature=signature, body=body

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Protocol
 
 import aiohttp
@@ -58,7 +58,7 @@ class Link:
 class _Way(Protocol):
     """How bytes get there."""
 
-    async def post(self, url: str, body: bytes) -> Answer:
+    def post(self, url: str, body: bytes) -> Awaitable[Answer]:
         """Raises Unreachable, Broken, TimeoutError, OSError."""
 
     async def close(self) -> None: ...
@@ -77,8 +77,8 @@ class _Direct:
             timeout_s=settings.timeout_s,
         )
 
-    async def post(self, url: str, body: bytes) -> Answer:
-        return await self._poster.post(url, self._head, body)
+    def post(self, url: str, body: bytes) -> Awaitable[Answer]:
+        return self._poster.post(url, self._head, body)
 
     async def close(self) -> None:
         self._poster.close()
