@@ -70,6 +70,32 @@ async def test_a_worker_is_woken_only_by_what_is_durable(state: Durable) -> None
     assert state.event("steps").is_set()
 
 
+async def test_what_a_decision_wrote_into_the_log_is_seen_by_the_next_one(state: Durable) -> None:
+    def write(tx: Tx) -> None:
+        tx.log(1, "send", "79990000001", code="1234", ttl=None, cost=0.01)
+
+    _, found = await asyncio.gather(
+        state.do(write), state.do(lambda tx: deeds.log(tx, after=0, limit=9, phone="", kind=""))
+    )
+    assert found == [
+        {"id": 1, "at": 1, "kind": "send", "phone": "79990000001"}
+        | {"code": "1234", "ttl": None, "cost": 0.01}
+    ]
+
+
+async def test_what_a_failed_decision_knew_is_forgotten(state: Durable) -> None:
+    def fill(tx: Tx) -> None:
+        tx.run("INSERT INTO faults (place, method, phone, kind, remaining) VALUES ('','','','',1)")
+        tx.filled("faults")
+        assert tx.holds("faults")
+        raise ValueError("poison")
+
+    assert not await state.do(lambda tx: tx.holds("faults"))
+    with pytest.raises(ValueError, match="poison"):
+        await state.do(fill)
+    assert not await state.do(lambda tx: tx.holds("faults"))
+
+
 async def test_old_ended_messages_are_forgotten_and_open_ones_kept(state: Durable) -> None:
     def old(tx: Tx) -> None:
         for number in (1, 2):
