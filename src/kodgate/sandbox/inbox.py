@@ -175,7 +175,8 @@ class Inbox:
                 text = json.dumps({"phone": card.phone, "html": pages.card(view, card)})
                 await response.write(f"id: {number}\nevent: card\ndata: {text}\n\n".encode())
             try:
-                await asyncio.wait_for(watcher.wait(), HEARTBEAT_S)
+                async with asyncio.timeout(HEARTBEAT_S):
+                    await watcher.wait()
             except TimeoutError:
                 await response.write(b": still here\n\n")
 

@@ -50,7 +50,8 @@ async def keep(
         next_at = await due()
         wait_s = SLEEP_MAX_S if next_at is None else min(SLEEP_MAX_S, until(next_at))
         try:
-            await asyncio.wait_for(event.wait(), max(wait_s, GATHER_S))
+            async with asyncio.timeout(max(wait_s, GATHER_S)):  # wait_for can swallow a cancel
+                await event.wait()
         except TimeoutError:
             continue
         await asyncio.sleep(GATHER_S)
