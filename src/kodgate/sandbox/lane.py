@@ -86,6 +86,7 @@ class Lane(asyncio.Protocol):
         self._under_way.add_done_callback(self._decided)
 
     def _decided(self, deciding: asyncio.Future[Reply]) -> None:
+        self._under_way = None
         if deciding.cancelled():
             return
         if deciding.exception() is not None:
@@ -97,10 +98,11 @@ class Lane(asyncio.Protocol):
             self._under_way = asyncio.create_task(self._say_later(reply))
 
     async def _say_later(self, reply: Reply) -> None:
-        self._say(await render(reply))
+        said = await render(reply)
+        self._under_way = None
+        self._say(said)
 
     def _say(self, said: Said | None) -> None:
-        self._under_way = None
         if said is None:
             self._transport.abort()
             return
