@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kodgate.core.records import record
+from kodgate.core.values import quick
 
 METHODS = frozenset({b"GET", b"POST", b"HEAD"})
 VERSIONS = ("1.0", "1.1")
@@ -40,7 +40,8 @@ class Limits:
     """Of one address, or one /64."""
 
 
-@record
+@quick
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """What the headers promise; or the status that refuses them."""
 
