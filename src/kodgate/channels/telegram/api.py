@@ -275,11 +275,8 @@ def _status(result: Any) -> Status:
         raise ValueError("result")
     given = result.get
     request_id, phone_number, payload = given("request_id"), given("phone_number"), given("payload")
-    refunded, cost, balance = (
-        given("is_refunded"),
-        given("request_cost"),
-        given("remaining_balance"),
-    )
+    cost, balance = given("request_cost"), given("remaining_balance")
+    refunded = given("is_refunded")
     sent, verified = given("delivery_status"), given("verification_status")
     if not isinstance(request_id, str) or not _REQUEST_ID.fullmatch(request_id):
         raise ValueError("request_id")
