@@ -219,8 +219,9 @@ def _sms(home: Home, effort: Effort, what: str, **environ: str) -> Row:
 def telegram(home: Home, effort: Effort) -> Iterator[Row]:
     """Accepts while every code travels to the sandbox Telegram and its reports come back; with one
     process, and with two."""
-    yield _telegram(home, effort, "accept, each code through the sandbox Telegram")
-    apart = {**APART, "KODGATE_TELEGRAM__CONCURRENCY": "256"}
+    calls = {"KODGATE_TELEGRAM__CONCURRENCY": "256"}
+    yield _telegram(home, effort, "accept, each code through the sandbox Telegram", **calls)
+    apart = {**APART, **calls}
     yield _telegram(home, effort, "the same, requests in a process of their own", **apart)
 
 
