@@ -488,6 +488,17 @@ async def test_an_overloaded_gateway_spends_little_of_its_time_on_saying_so():
     assert all(b"error_num='13'" in reply.body for reply in replies)
 
 
+async def test_a_send_that_waited_to_be_refused_is_taken_where_there_is_room_by_then():
+    async with api() as server:
+        server.desk.admitting = False
+        asked = [asyncio.create_task(ask(server, send_form(format="xml"))) for _ in range(200)]
+        replies = [await next(asyncio.as_completed(asked))]
+        server.desk.admitting = True
+        replies += await asyncio.gather(*asked)
+    taken = [b"error_num='0'" in reply.body for reply in replies]
+    assert any(taken) and not all(taken)
+
+
 async def test_an_overload_is_told_once_and_not_a_line_a_request():
     async with api() as server:
         server.desk.admitting = False

@@ -298,8 +298,7 @@ class Api:
             raise Refused("HTTP_DISABLED", why=PLAIN_HTTP)
         if call.simulation:
             return self._simulate(exchange)
-        if call.operation == "send" and not self._engine.admits():
-            await asyncio.sleep(self._pace.wait_s(now=self._clock()))
+        if call.operation == "send" and not (self._engine.admits() or await self._finds_room()):
             raise Refused("UNAVAILABLE", why=OVERLOAD)
         if call.error is not None and PRECEDENCE[call.error] < BEFORE_LOGIN:
             raise Refused(call.error)
@@ -308,6 +307,14 @@ class Api:
             raise Refused(call.error)
         answered: HttpAnswer = await self._verbs[call.operation](exchange)
         return answered
+
+    async def _finds_room(self) -> bool:
+        """For a send that is not begun: its turn to be told so, unless there is room by then."""
+        wait_s = self._pace.wait_s(now=self._clock())
+        if not wait_s:
+            return False
+        await asyncio.sleep(wait_s)
+        return self._engine.admits()
 
     async def _authenticate(self, exchange: _Exchange, head: Head) -> Account:
         """Raises Refused. Who guesses too often hears the same as who guesses wrong (S-14)."""
