@@ -17,8 +17,8 @@ from kodgate.store.keyring import Keyring
 
 SPREAD_S = 36_000
 """Ten hours: the deadlines lie as far apart as the longest wait that a request may ask for."""
-SOONEST_S = 20
-"""For the gateway to start before the first deadline."""
+SOONEST_S = 60
+"""For the filling to end and the gateway to start before the first deadline."""
 LOOKS_S = 600
 """Within so many seconds every message asks to be polled: far more than the budget allows."""
 CHUNK = 500
