@@ -11,6 +11,7 @@ import pytest
 from kodgate.core import ledger, life, pumping
 from kodgate.core.accounts import AccountSettings, AccountStatus, MissingMode
 from kodgate.core.binds import Asking, Bidder
+from kodgate.core.clock import DAY_MS
 from kodgate.core.life import Verdict
 from kodgate.core.money import MONEY_MAX
 from kodgate.core.orders import CODE_CLASH, NotPlaced, Placed
@@ -27,7 +28,7 @@ from kodgate.core.types import (
     Task,
 )
 from kodgate.store import AlreadyBooked, Discarded, Route, Store, Unavailable
-from kodgate.store.proposals import DAY_MS, NotBooked, Proposals
+from kodgate.store.proposals import NotBooked, Proposals
 from kodgate.store.pumping import Blocks
 from kodgate.store.tables import tables
 

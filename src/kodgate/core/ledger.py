@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from kodgate.core.cascade import is_surely_refunded
+from kodgate.core.clock import DAY_MS
 from kodgate.core.types import Booking, BookingKind, Message, Plan, Transfer
 from kodgate.core.values import quick
 
@@ -17,7 +18,6 @@ REVENUE = "revenue"
 TOP_UPS = "top_ups"
 ADJUSTMENTS = "adjustments"
 
-DAY_MS = 86_400_000
 SPENDING = ("charge", "refund")
 """What counts as spent, and as spent no more."""
 

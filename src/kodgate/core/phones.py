@@ -26,7 +26,7 @@ def normalise(text: str) -> str:
     | anything else than 7 to 15 digits | error 10 |
     """
     text = text.strip(" \r\n")
-    dressed = text if _is_digits(text) else _undressed(text)
+    dressed = text if is_digits(text) else _undressed(text)
     if len(text) > TEXT_MAX:
         raise Refused("BAD_PHONE")
     digits = dressed.removeprefix("+").removeprefix("00")
@@ -45,12 +45,13 @@ def _undressed(text: str) -> str:
     if _SEVERAL.search(text):
         raise Refused("MANY_PHONES" if len(split(text)) > 1 else "BAD_PHONE")
     dressed = _DRESSING.sub("", text)
-    if not _is_digits(dressed.removeprefix("+")):
+    if not is_digits(dressed.removeprefix("+")):
         raise Refused("BAD_PHONE")
     return dressed
 
 
-def _is_digits(text: str) -> bool:
+def is_digits(text: str) -> bool:
+    """ASCII digits, at least one."""
     return text.isascii() and text.isdigit()
 
 

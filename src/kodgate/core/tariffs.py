@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from kodgate.core.money import MONEY_MAX
+from kodgate.core.phones import is_digits
 from kodgate.core.types import PlannedStep, Step
 
 PREFIX_MAX = 10
@@ -58,7 +59,7 @@ def _is_closed(phone: str, size: int) -> bool:
 def check(tariff: Tariff) -> None:
     """Raises ValueError naming the first row that may not be saved (S-119)."""
     for prefix, zone in tariff.zones.items():
-        if len(prefix) > PREFIX_MAX or not (prefix == "" or _is_digits(prefix)):
+        if len(prefix) > PREFIX_MAX or not (prefix == "" or is_digits(prefix)):
             raise ValueError(f"bad prefix {prefix!r}")
         if not 1 <= zone <= ZONE_MAX:
             raise ValueError(f"bad zone {zone} of prefix {prefix!r}")
@@ -67,10 +68,6 @@ def check(tariff: Tariff) -> None:
             raise ValueError(f"the price of zone {zone}, channel {channel} must be above zero")
         if not 0 <= row.cost <= MONEY_MAX:
             raise ValueError(f"the cost of zone {zone}, channel {channel} must not be negative")
-
-
-def _is_digits(text: str) -> bool:
-    return text.isascii() and text.isdigit()
 
 
 def current(versions: Iterable[Tariff], name: str, at: int) -> Tariff | None:

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
+from kodgate.core.clock import DAY_MS
 from kodgate.core.life import Verdict
 from kodgate.core.orders import NotPlaced, Order, Placed
 from kodgate.core.types import Observation, Task
 from kodgate.store import Claimed, Recorded, rows, sql
 from kodgate.store.advancing import PARKED_SOURCES, UNMATCHED, Loaded, Parked, Unit
-from kodgate.store.placing import DAY_MS, Known, Placing
+from kodgate.store.placing import Known, Placing
 from kodgate.store.program import Free, Hold, Many, Program, Used, ask, look_all, many, write_all
 
 FAULTY = Recorded(matched=False, may_go_on=False, woken=(), words=("faulty",))

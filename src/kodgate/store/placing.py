@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kodgate.core import ledger, life
+from kodgate.core.clock import DAY_MS
 from kodgate.core.ledger import Funds
 from kodgate.core.orders import NotPlaced, Order, Placed, refusal
 from kodgate.core.types import Message, State, Transfer
 from kodgate.core.values import changed
 from kodgate.store import rows
 
-DAY_MS = 86_400_000
 TEN_MINUTES_MS = 600_000
 
 UNAVAILABLE = NotPlaced(error="UNAVAILABLE")

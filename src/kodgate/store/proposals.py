@@ -6,13 +6,13 @@ import json
 from dataclasses import dataclass
 
 from kodgate.core import ledger
+from kodgate.core.clock import DAY_MS
 from kodgate.core.money import MONEY_MAX
 from kodgate.store import AlreadyBooked, accounts, rows, sql
 from kodgate.store.program import Line, Program, ask
 from kodgate.store.tables import Tables
 
 _COLUMNS = "id, account_id, at, actor, kind, amount, document, comment"
-DAY_MS = 86_400_000
 ALONE_TIMES_MAX = 100
 """How many transfers one operator books alone for an account within a day, however small."""
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
+from kodgate.core.clock import DAY_MS, day_of
 from kodgate.core.types import Task
 from kodgate.store import Due, PacketRow, TimelineEntry, batches, rows, sql
 from kodgate.store.advancing import Loaded
-from kodgate.store.placing import DAY_MS
 from kodgate.store.program import Program, ask, one
 
 PARKED_DAYS = 3
@@ -109,7 +108,7 @@ def purgeable_days(*, now: int) -> Program[list[str]]:
         row[0]: rows.settings_of(row[1]).code_retention_s * 1000
         for row in (yield from ask(sql.RETENTIONS))
     }
-    today = datetime.fromtimestamp(now / 1000, tz=UTC).date().isoformat()
+    today = day_of(now)
     days: list[str] = []
     day = yield from one(sql.NEXT_DAY, "")
     while day is not None and day < today:
