@@ -3,6 +3,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 ARGS ?=
+# Tests wait for processes and deadlines more than they compute: one at a time more than cores.
+JOBS ?= $(shell expr $$(nproc) + 1)
 
 .PHONY: help up test ha check docs bench lock clean
 
@@ -13,9 +15,9 @@ up: ## start the gateway with a sandbox; ARGS='--time-scale 10' goes to `kodgate
 	@scripts/setup run
 	@$(BIN)/kodgate up $(ARGS)
 
-test: ## run all tests; ARGS='tests/core -k ledger' goes to pytest
+test: ## run all tests, JOBS at a time; ARGS='tests/core -k ledger' goes to pytest
 	@scripts/setup dev
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 ha: ## kill leaders and nodes under load (minutes); HA_FAILOVERS=20 HA_KILLS=20 for the long run
 	@scripts/setup dev

@@ -6,6 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
+from bench.ports import free_ports
 from kodgate import testing
 
 SECRET = "BenchSecretBenchSecret0123456789"
@@ -39,6 +40,8 @@ class Gateway(testing.Gateway):
                 **(environ or {}),
             },
         )
+        for name, port in zip(testing.PORTS, free_ports(len(testing.PORTS)), strict=True):
+            setattr(self, name, port)
 
     def wait_dead(self, seconds: float) -> bool:
         """Whether the gateway ended by itself (at a crash point) in time; ends its group then."""

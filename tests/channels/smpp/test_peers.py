@@ -4,29 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import socket
 
 import pytest
 import smpp34
 import smpplib.client
 import smpplib.consts
+from bench.ports import free_ports
 
 from kodgate.channels.smpp import pdu as p
 from kodgate.channels.smpp import template
 from kodgate.core.types import Event, Reason
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
-
-
 class Other:
     """smpp34's SMSC: keeps the session, accepts with the ids that a test gives."""
 
     def __init__(self) -> None:
-        self.port = free_port()
+        (self.port,) = free_ports(1)
         self.server = smpp34.Server("127.0.0.1", self.port, system_id="other")
         self.esmes: list[smpp34.Esme] = []
         self.submits: list[smpp34.SubmitSmEvent] = []
