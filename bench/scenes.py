@@ -28,6 +28,7 @@ NOWHERE = {"path": "/nothing", "good": "Not found"}
 """What the wire's listener answers to a path that it does not know."""
 PEAK_CALLERS = 64
 TIMES = 10
+NONE_REFUSED = "none refused"
 """Of the peak: what arrives in an overload."""
 CONNECTIONS = 2_000
 MANY = {"KODGATE_HTTP__CONNECTIONS_MAX": "4096"}
@@ -159,7 +160,7 @@ def _overloaded(result: Result, cpu: float, rate: float, peak: Row) -> Row:
         note=f"goodput {result.per_second / peak.per_second:.0%} of the peak; a second"
         f" {offered / result.seconds:,.0f} offered, {taken / result.seconds:,.0f} written,"
         f" {result.late / result.seconds:,.0f} found no free connection;"
-        f" {_refused(result) or 'none refused'};"
+        f" {_refused(result) or NONE_REFUSED};"
         f" times from the writing, the generator itself late by {result.lag_p99:.0f} ms (p99)",
     )
 
@@ -247,7 +248,7 @@ def _telegram(home: Home, effort: Effort, what: str, **environ: str) -> Row:
             cpu_us=used / result.good * 1e6,
             note=f"{max(0.0, behind):,.0f} not sent when the last was accepted, all read"
             f" {done:.1f} s later; sandbox {theirs / result.good * 1e6:,.0f} us each;"
-            f" {_refusals(result) or 'none refused'}; {gateway.resident_mib():.0f} MiB",
+            f" {_refusals(result) or NONE_REFUSED}; {gateway.resident_mib():.0f} MiB",
         )
 
 
@@ -276,7 +277,7 @@ def backlog(home: Home, effort: Effort) -> Iterator[Row]:
             cpu_us=(gateway.cpu_s() - cpu) / max(1, result.good) * 1e6,
             note=f"first accept {started:.1f} s after the start; {decided / seconds:,.0f} deadlines"
             f" and {polls / seconds:,.0f} polls a second, {in_time / max(1, every):.2%} of the"
-            f" deadlines decided within 1 s; {_refusals(result) or 'none refused'};"
+            f" deadlines decided within 1 s; {_refusals(result) or NONE_REFUSED};"
             f" {resident:.0f} MiB, {gateway.resident_mib():.0f} after {seconds:.0f} s",
         )
 

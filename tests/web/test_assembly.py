@@ -62,6 +62,16 @@ async def test_without_any_channel_it_serves_and_says_so(tmp_path):
         await gateway.stop()
 
 
+async def test_who_takes_requests_only_says_that_others_send(tmp_path):
+    gateway = app.Gateway(config(tmp_path, roles=("http",)))
+    await gateway.start()
+    try:
+        status, text = await asyncio.to_thread(page, gateway.ports.metrics, "/readyz")
+        assert (status, "other processes send" in text) == (200, True)
+    finally:
+        await gateway.stop()
+
+
 @pytest.mark.parametrize(("role", "pages"), [("web", True), ("http", False)])
 async def test_who_shows_pages_compiles_their_templates_and_nobody_else(tmp_path, role, pages):
     templating.environment.cache_clear()

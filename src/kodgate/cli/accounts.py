@@ -17,7 +17,7 @@ from kodgate.cli.opening import new_secret as make_secret
 from kodgate.config import Config
 from kodgate.core import ledger, money
 from kodgate.core import settings as account_settings
-from kodgate.core.accounts import Account, AccountStatus
+from kodgate.core.accounts import DEFAULTS, Account, AccountStatus
 from kodgate.store import AlreadyBooked
 
 _LOGIN = re.compile(r"[a-z0-9][a-z0-9._-]{1,63}")
@@ -32,7 +32,7 @@ def create(
     if not _LOGIN.fullmatch(login):
         raise Failed("a login is 2 to 64 of a-z 0-9 . _ - and begins with a letter or digit", USAGE)
     limit = _amount(credit_limit)
-    wanted = _changed(account_settings.DEFAULTS, changes)
+    wanted = _changed(DEFAULTS, changes)
     secret = make_secret()
 
     async def work(opened: Opened) -> None:

@@ -156,3 +156,7 @@ class Account:
     def spendable_at(self, at: int) -> int:
         """What can be spent at an instant, within the limit of its day."""
         return self.funds.spendable_at(at, self.settings.spend_per_day * SCALE)
+
+
+DEFAULTS = AccountSettings()
+"""Of a new account, and for a caller who is not known."""

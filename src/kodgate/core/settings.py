@@ -17,8 +17,6 @@ from zoneinfo import available_timezones
 from kodgate.core.accounts import AccountSettings
 from kodgate.core.tariffs import PREFIX_MAX, ZONE_MAX
 
-DEFAULTS = AccountSettings()
-
 _TRUE = ("yes", "true", "1", "on")
 _FALSE = ("no", "false", "0", "off")
 

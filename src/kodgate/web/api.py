@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from kodgate.core.accounts import Account, AccountSettings
+from kodgate.core.accounts import DEFAULTS, Account, AccountSettings
 from kodgate.core.errors import BY_NAME, PRECEDENCE, ErrorCode, InDoubt, Refused
 from kodgate.core.ledger import Funds
 from kodgate.core.requests import (
@@ -52,8 +52,6 @@ from kodgate.wire import Call, Dialect, HttpAnswer, HttpRequest
 log = structlog.get_logger("kodgate.web")
 
 INFLIGHT_MAX = 4096
-DEFAULTS = AccountSettings()
-"""How answers are written to a caller who is not known yet."""
 SIMULATED_BALANCE = Balance(spendable=4_087_100)
 """`http_credit` with test=-1: positive, as the document's example (O-32)."""
 

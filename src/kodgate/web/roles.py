@@ -61,6 +61,10 @@ class Roles:
     def callbacks(self) -> bool:
         return any(role.callbacks for role in self._roles)
 
+    @property
+    def sends(self) -> bool:
+        return any(role.family for role in self._roles)
+
     def node(self, host: str) -> str:
         """A name for claims: two processes of one machine must not free each other's."""
         return host if self.names == tuple(TABLE) else f"{host}/{'+'.join(self.names)}"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from kodgate.core import codes, phones
-from kodgate.core.accounts import AccountSettings, MissingMode
+from kodgate.core.accounts import DEFAULTS, AccountSettings, MissingMode
 from kodgate.core.errors import PRECEDENCE, Refused
 from kodgate.core.requests import (
     SIMULATED_PHONES_MAX,
@@ -29,8 +29,6 @@ from kodgate.wire import Call, parameters
 
 T = TypeVar("T")
 
-DEFAULTS = AccountSettings()
-"""Of a caller who is not known."""
 SWITCH = {"": False, "0": False, "1": True}
 FAMILY = {False: Mode.TELE, True: Mode.TELE_TO_SMS}
 TTL_DIGITS = 5

@@ -7,7 +7,7 @@ import re
 from starlette.responses import Response
 
 from kodgate.core import ledger, money, tariffs
-from kodgate.core.settings import DEFAULTS
+from kodgate.core.accounts import DEFAULTS
 from kodgate.web.cabinet.console.desk import act, desk, logins, look, record
 from kodgate.web.cabinet.visit import Visit
 
