@@ -488,6 +488,17 @@ async def test_a_receipt_is_answered_only_after_it_is_recorded(
     assert seen.detail == "DELIVRD err:000"
 
 
+async def test_a_receipt_may_come_over_any_route_of_its_login(smsc, open_channel, book, wait_until):
+    await open_channel(smsc, smsc)
+    for peer in smsc.peers:
+        peer.deliver("id:A0 stat:DELIVRD")
+    await wait_until(lambda: len(book.seen) == 2)
+    assert {seen.keys for seen in book.seen} == {
+        ("r1:a0", "r2:a0", "r1:160", "r2:160"),
+        ("r2:a0", "r1:a0", "r2:160", "r1:160"),
+    }
+
+
 async def test_a_receipt_that_cannot_be_recorded_must_come_again(
     smsc, open_channel, book, wait_until
 ):

@@ -70,6 +70,14 @@ async def test_a_route_that_is_removed_or_disabled_is_unbound(smsc, node):
     await until(lambda: not any(lease.holder for lease in desk.board.leases))
 
 
+async def test_a_receipt_may_be_for_a_route_that_is_out_of_use(smsc, node, book):
+    await node(Desk([route(smsc, "old", enabled=False), route(smsc, "new")]))
+    await until(lambda: smsc.bound)
+    smsc.peers[0].deliver("id:A0 stat:DELIVRD")
+    await until(lambda: book.seen)
+    assert book.seen[0].keys == ("new:a0", "old:a0", "new:160", "old:160")
+
+
 async def test_a_new_login_is_bound_after_the_old_one_is_unbound(smsc, node):
     desk = Desk([route(smsc)])
     channel = await node(desk)

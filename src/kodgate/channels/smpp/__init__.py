@@ -249,7 +249,8 @@ class SmppChannel:
         if receipt is None:
             carrier.counts["incoming"] += 1
             return Status.ESME_ROK
-        keys = receipts.keys(route, receipt.message_id, carrier.profile.receipt_ids)
+        routes = self._keeper.of_login(carrier.profile)
+        keys = receipts.keys(routes, receipt.message_id, carrier.profile.receipt_ids)
         if not keys:
             carrier.counts["receipts_without_id"] += 1
             log.warning("receipt_without_id", action="receipt", route=route, word=receipt.word)

@@ -63,6 +63,7 @@ class Keeper:
         self._failing_until_s = 0.0
         self._again = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._known: tuple[RouteProfile, ...] = ()
         self.profiles: dict[str, RouteProfile] | None = None
         """The routes that are in use; None: not read yet."""
         self.carriers: dict[str, Carrier] = {}
@@ -93,6 +94,12 @@ class Keeper:
     def nudge(self) -> None:
         """Something was changed: look at once."""
         self._again.set()
+
+    def of_login(self, profile: RouteProfile) -> list[str]:
+        """The names of the routes that have its login, its own first, also those out of use: what
+        they sent before is still reported."""
+        others = [one.name for one in self._known if one.login == profile.login]
+        return list(dict.fromkeys((profile.name, *others)))
 
     async def _keep(self) -> None:
         while not self._stopping:
@@ -144,7 +151,8 @@ class Keeper:
 
     def _follow(self, read: Iterable[RouteProfile | None]) -> None:
         """Carriers for the routes that are in use now."""
-        self.profiles = {one.name: one for one in read if one is not None and one.enabled}
+        self._known = tuple(one for one in read if one is not None)
+        self.profiles = {one.name: one for one in self._known if one.enabled}
         if not self._takes:
             return
         for name in self.carriers.keys() - self.profiles.keys():

@@ -7,6 +7,7 @@ write: any case, any spacing, any order, `=` for `:`, parts left out.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -177,8 +178,10 @@ def provider_id(route: str, message_id: str) -> str | None:
     return f"{route}:{normal}" if normal else None
 
 
-def keys(route: str, message_id: str, form: IdForm = IdForm.ANY) -> tuple[str, ...]:
+def keys(routes: Sequence[str], message_id: str, form: IdForm = IdForm.ANY) -> tuple[str, ...]:
     """The recorded forms that a receipt's id may mean, the likeliest first; () for no id.
+
+    `routes`: which may have sent it, the one that received the receipt first.
 
     Where answers and receipts count in different bases, two messages may fit one receipt: say so
     in the route's `receipt_ids`, and only one form is tried.
@@ -192,7 +195,8 @@ def keys(route: str, message_id: str, form: IdForm = IdForm.ANY) -> tuple[str, .
         IdForm.DECIMAL: (_to_hex(normal),),
         IdForm.HEX: (_to_decimal(normal),),
     }[form]
-    return tuple(dict.fromkeys(f"{route}:{each}" for each in forms if each is not None))
+    known = (each for each in forms if each is not None)
+    return tuple(dict.fromkeys(f"{route}:{each}" for each in known for route in routes))
 
 
 def _normal(message_id: str) -> str:

@@ -156,6 +156,11 @@ class RouteProfile:
             return 0
         return max((len(p) for p in self.prefixes if phone.startswith(p)), default=None)
 
+    @property
+    def login(self) -> tuple[str, int, str]:
+        """Who it is to which SMSC: a receipt may come over any bind of one login."""
+        return self.host, self.port, self.system_id
+
     def outcome(self, status: int) -> Outcome:
         return self.errors.get(status) or OUTCOMES.get(status, Outcome.PERMANENT)
 
