@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from kodgate.store import sqlite_wakes
 from kodgate.store.sqlite_wakes import Wakes
 
 NEVER_S = 0.1
@@ -63,6 +64,31 @@ async def test_one_that_died_is_forgotten(tmp_path: Path) -> None:
     two.close()
     assert not one._folder.exists()
     assert not list(tmp_path.iterdir()), "nothing lies among the data"
+
+
+async def test_a_folder_that_the_last_of_the_others_takes_away_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = tmp_path / "kodgate.db"
+    last, _ = await listener(database)
+    looked: list[Path] = []
+
+    def leaves(folder: Path) -> bool:
+        if not looked:
+            last.close()
+        looked.append(folder)
+        return True
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite_wakes, "_is_ours", leaves)
+        one, heard = await listener(database)
+    assert len(looked) == 2
+    two, _ = await listener(database)
+    two.tell("telegram")
+    async with asyncio.timeout(10):
+        assert await heard.get() == "telegram"
+    one.close()
+    two.close()
 
 
 async def test_a_folder_of_somebody_else_leaves_it_at_polling(

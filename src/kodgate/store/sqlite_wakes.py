@@ -22,6 +22,8 @@ from kodgate.store import nothing
 GATHER_S = 0.005
 """Hints of one channel within this time are one."""
 
+OPEN_TRIES = 10
+
 NAME_MAX = 64
 """Bytes of a hint: the name of a channel."""
 
@@ -75,15 +77,19 @@ class Wakes:
 
     def _open_ear(self) -> socket.socket | None:
         ear = _datagrams()
-        try:
-            self._folder.mkdir(mode=0o700, exist_ok=True)
-            if not _is_ours(self._folder):
-                raise PermissionError("somebody else's folder")
-            ear.bind(os.fspath(self._own))
-        except OSError:
-            ear.close()
-            return None
-        return ear
+        for _ in range(OPEN_TRIES):
+            try:
+                self._folder.mkdir(mode=0o700, exist_ok=True)
+                if not _is_ours(self._folder):
+                    break
+                ear.bind(os.fspath(self._own))
+            except FileNotFoundError:  # the last of the others took the folder away just now
+                continue
+            except OSError:
+                break
+            return ear
+        ear.close()
+        return None
 
     def _tell_all(self) -> None:
         news, self._news = self._news, set()
