@@ -16,8 +16,8 @@ from tests.client.kit import PHONE, SECRET, Fault, Service, nobody
 from typer.testing import CliRunner, Result
 
 from kodgate.cli import exits
+from kodgate.cli.door import printable
 from kodgate.cli.main import app
-from kodgate.cli.sending import printable
 
 Run = Callable[..., Result]
 

@@ -129,6 +129,7 @@ def send(
 ) -> None:
     """Send a code to a phone; the password comes from KODGATE_PASSWORD, its _FILE, or a prompt."""
     from kodgate.cli import sending as command
+    from kodgate.cli.door import Door
 
     tests: dict[str, command.Test] = {"0": 0, "1": 1, "-1": -1}
     asked = command.Code(
@@ -139,7 +140,7 @@ def send(
         message_id=message_id,
         test=tests[test],
     )
-    door = command.Door(url=url, login=login, protocol=protocol, output=output)
+    door = Door(url=url, login=login, protocol=protocol, output=output)
     exits.run(lambda: command.send(door, asked, wait=wait))
 
 
@@ -158,10 +159,10 @@ def status(
     output: Output = "table",
 ) -> None:
     """Show where a packet is, and its messages."""
-    from kodgate.cli import sending
     from kodgate.cli import watching as command
+    from kodgate.cli.door import Door
 
-    door = sending.Door(url=url, login=login, protocol=protocol, output=output)
+    door = Door(url=url, login=login, protocol=protocol, output=output)
     exits.run(
         lambda: command.status(
             door, packet=packet, message=message, own=own, watch=watch, timeout_s=timeout
@@ -173,8 +174,9 @@ def status(
 def balance(url: Url = None, login: Login = None, output: Output = "table") -> None:
     """Show what the account can spend."""
     from kodgate.cli import sending as command
+    from kodgate.cli.door import Door
 
-    door = command.Door(url=url, login=login, protocol="http", output=output)
+    door = Door(url=url, login=login, protocol="http", output=output)
     exits.run(lambda: command.balance(door))
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from kodgate.cli import exits, sending
+from kodgate.cli import exits
+from kodgate.cli.door import Door, Output, printable, run
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,7 +22,7 @@ STYLES = {True: "green", False: "red", None: "cyan"}
 
 
 def status(
-    door: sending.Door,
+    door: Door,
     *,
     packet: int | None,
     message: int | None,
@@ -38,10 +39,10 @@ def status(
         show(found, door.output)
         return _exit(found)
 
-    return sending.run(door, work)
+    return run(door, work)
 
 
-def follow(client: Client, packet_id: int, *, output: sending.Output, timeout_s: float) -> int:
+def follow(client: Client, packet_id: int, *, output: Output, timeout_s: float) -> int:
     """A line for each change, until the packet is final. Raises KodgateError."""
     from rich.console import Console
 
@@ -61,7 +62,7 @@ def follow(client: Client, packet_id: int, *, output: sending.Output, timeout_s:
     return _exit(found)
 
 
-def show(found: PacketStatus, output: sending.Output) -> None:
+def show(found: PacketStatus, output: Output) -> None:
     """The status as a table, or as one JSON object."""
     if output == "json":
         typer.echo(_json(found))
@@ -76,27 +77,27 @@ def show(found: PacketStatus, output: sending.Output) -> None:
         table.add_row(
             str(one.num),
             str(one.message_id),
-            Text(sending.printable(one.channel or "")),
-            Text(sending.printable(one.result.en), style=_style(one)),
+            Text(printable(one.channel or "")),
+            Text(printable(one.result.en), style=_style(one)),
             when,
             str(one.cost),
         )
     Console().print(table)
-    typer.echo(f"packet {found.packet_id}: {sending.printable(found.verdict)}")
+    typer.echo(f"packet {found.packet_id}: {printable(found.verdict)}")
 
 
 def _line(one: MessageStatus) -> Text:
     from rich.text import Text
 
     text = Text(f"{time.strftime('%H:%M:%S')}  ")
-    return text.append(sending.printable(one.verdict), style=_style(one))
+    return text.append(printable(one.verdict), style=_style(one))
 
 
 def _style(one: MessageStatus) -> str:
     return STYLES[one.is_delivered if one.is_final else None]
 
 
-def _patience(console: Console, output: sending.Output) -> AbstractContextManager[object]:
+def _patience(console: Console, output: Output) -> AbstractContextManager[object]:
     """Something that moves below the lines while nothing happens; on a terminal only."""
     if output == "json" or not console.is_terminal:
         return nullcontext()
