@@ -9,6 +9,9 @@ from pathlib import Path
 from bench.ports import free_ports
 from kodgate import testing
 
+WORKERS_MAX = 4
+"""Of a gateway here: the metrics of each are on the ports after `metrics`."""
+
 SECRET = "BenchSecretBenchSecret0123456789"
 
 
@@ -40,7 +43,8 @@ class Gateway(testing.Gateway):
                 **(environ or {}),
             },
         )
-        for name, port in zip(testing.PORTS, free_ports(len(testing.PORTS)), strict=True):
+        *ports, self.metrics = free_ports(len(testing.PORTS), after=WORKERS_MAX)
+        for name, port in zip((n for n in testing.PORTS if n != "metrics"), ports, strict=True):
             setattr(self, name, port)
 
     def wait_dead(self, seconds: float) -> bool:

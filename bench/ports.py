@@ -15,18 +15,19 @@ connection of anybody's could take one of those in the moment that its server is
 _places = count(os.getpid())
 
 
-def free_ports(number: int) -> list[int]:
-    """So many ports of this process's share that nobody listens on. A runner with several workers
-    (PYTEST_XDIST_WORKER: gw0, gw1, ...) has a share for each."""
+def free_ports(number: int, *, after: int = 0) -> list[int]:
+    """So many ports in a row, of this process's share, that nobody listens on, nor on the next
+    `after`. A runner with several workers (PYTEST_XDIST_WORKER: gw0, gw1, ...) has a share for
+    each. Raises OSError."""
     worker = os.environ.get("PYTEST_XDIST_WORKER", "gw-1").removeprefix("gw")
     share = FIRST + SHARE * ((int(worker) + 1) % SHARES)
     found: list[int] = []
     for _ in range(SHARE):
         port = share + next(_places) % SHARE
-        if _is_free(port):
-            found.append(port)
-        if len(found) == number:
-            return found
+        in_a_row = not found or port == found[-1] + 1
+        found = [*(found if in_a_row else ()), port] if _is_free(port) else []
+        if len(found) == number + after:
+            return found[:number]
     raise OSError(f"{number} ports are not free from {share} on")
 
 

@@ -26,6 +26,24 @@ OWN = "KODGATE_TEST_POSTGRES"
 T = TypeVar("T")
 
 
+STANDBYS = "synchronous_standby_names"
+
+
+async def _until_commits_wait(db: Any, *, wanted: bool) -> None:
+    """The server's processes read a setting when they come to it; nothing shows when they have."""
+    for _ in range(100):
+        try:
+            async with asyncio.timeout(0.3):
+                await db.execute("select pg_logical_emit_message(true, 'kodgate', '')")
+            waits = False
+        except TimeoutError:
+            waits = True
+        if waits is wanted:
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"commits {'do not ' if wanted else ''}wait for a standby")
+
+
 class Cluster:
     """A server, with a database of the newest schema that new ones are copied from."""
 
@@ -67,9 +85,11 @@ class Cluster:
             pytest.skip("changes the settings of the server: not of yours")
 
     def set(self, name: str, value: str) -> None:
-        """A setting of the whole server, at once."""
+        """A setting of the whole server. Returns when commits are as STANDBYS says."""
         self.run(lambda db: db.execute(f"alter system set {name} = '{value}'"))
         self.run(lambda db: db.execute("select pg_reload_conf()"))
+        if name == STANDBYS:
+            self.run(lambda db: _until_commits_wait(db, wanted=bool(value)))
 
     def drop(self) -> None:
         for name in reversed(self._made):
