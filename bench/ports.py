@@ -19,15 +19,13 @@ def free_ports(number: int, *, after: int = 0) -> list[int]:
     """So many ports in a row, of this process's share, that nobody listens on, nor on the next
     `after`. A runner with several workers (PYTEST_XDIST_WORKER: gw0, gw1, ...) has a share for
     each. Raises OSError."""
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw-1").removeprefix("gw")
-    share = FIRST + SHARE * ((int(worker) + 1) % SHARES)
-    found: list[int] = []
-    for _ in range(SHARE):
-        port = share + next(_places) % SHARE
-        in_a_row = not found or port == found[-1] + 1
-        found = [*(found if in_a_row else ()), port] if _is_free(port) else []
-        if len(found) == number + after:
-            return found[:number]
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    share = FIRST + SHARE * (int(worker) % SHARES)
+    size = number + after
+    for _ in range(SHARE // size):
+        row = [share + next(_places) % SHARE for _ in range(size)]
+        if row[-1] == row[0] + size - 1 and all(map(_is_free, row)):
+            return row[:number]
     raise OSError(f"{number} ports are not free from {share} on")
 
 

@@ -23,10 +23,8 @@ from kodgate.store import migrate
 from kodgate.store.postgres_link import UNSAFE
 
 OWN = "KODGATE_TEST_POSTGRES"
-T = TypeVar("T")
-
-
 STANDBYS = "synchronous_standby_names"
+T = TypeVar("T")
 
 
 async def _until_commits_wait(db: Any, *, wanted: bool) -> None:

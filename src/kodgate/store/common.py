@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from kodgate.core.accounts import Account, AccountSettings, AccountStatus
+from kodgate.core.accounts import DEFAULTS, Account, AccountSettings, AccountStatus
 from kodgate.core.binds import Asking, Decided, Lease
 from kodgate.core.errors import InDoubt
 from kodgate.core.life import Verdict
@@ -110,7 +110,7 @@ class CommonStore:
         credit_limit: int = 0,
         settings: AccountSettings | None = None,
     ) -> Account:
-        text = rows.settings_text(settings or AccountSettings())
+        text = rows.settings_text(settings or DEFAULTS)
         line = (login, name, tariff, credit_limit, credit_limit, at, text)
         return await self._change(lambda: books.create(line))
 

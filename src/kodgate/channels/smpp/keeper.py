@@ -17,7 +17,7 @@ from kodgate.channels import Desk
 from kodgate.channels.smpp import plan as plans
 from kodgate.channels.smpp.carrier import Carrier
 from kodgate.channels.smpp.plan import Plan
-from kodgate.channels.smpp.route import RouteProfile, load, needs_new_binds
+from kodgate.channels.smpp.route import Login, RouteProfile, load, needs_new_binds
 from kodgate.core.binds import Bind, Decided, Lease
 
 log = structlog.get_logger()
@@ -63,7 +63,8 @@ class Keeper:
         self._failing_until_s = 0.0
         self._again = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._known: tuple[RouteProfile, ...] = ()
+        self._names: dict[Login, list[str]] = {}
+        """Login -> the routes that have it, also those out of use."""
         self.profiles: dict[str, RouteProfile] | None = None
         """The routes that are in use; None: not read yet."""
         self.carriers: dict[str, Carrier] = {}
@@ -98,8 +99,7 @@ class Keeper:
     def of_login(self, profile: RouteProfile) -> list[str]:
         """The names of the routes that have its login, its own first, also those out of use: what
         they sent before is still reported."""
-        others = [one.name for one in self._known if one.login == profile.login]
-        return list(dict.fromkeys((profile.name, *others)))
+        return list(dict.fromkeys((profile.name, *self._names.get(profile.login, ()))))
 
     async def _keep(self) -> None:
         while not self._stopping:
@@ -151,8 +151,11 @@ class Keeper:
 
     def _follow(self, read: Iterable[RouteProfile | None]) -> None:
         """Carriers for the routes that are in use now."""
-        self._known = tuple(one for one in read if one is not None)
-        self.profiles = {one.name: one for one in self._known if one.enabled}
+        known = [one for one in read if one is not None]
+        self.profiles = {one.name: one for one in known if one.enabled}
+        self._names = {}
+        for one in known:
+            self._names.setdefault(one.login, []).append(one.name)
         if not self._takes:
             return
         for name in self.carriers.keys() - self.profiles.keys():

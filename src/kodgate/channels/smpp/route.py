@@ -20,6 +20,9 @@ _PREFIX = re.compile(r"[0-9]{1,15}", re.ASCII)
 _STATUS = re.compile(r"0x[0-9a-f]{1,8}|[0-9]{1,10}", re.ASCII)
 _MASK = "***"
 
+Login = tuple[str, int, str]
+"""Host, port and system_id."""
+
 
 class BindType(StrEnum):
     TRX = "trx"
@@ -157,7 +160,7 @@ class RouteProfile:
         return max((len(p) for p in self.prefixes if phone.startswith(p)), default=None)
 
     @property
-    def login(self) -> tuple[str, int, str]:
+    def login(self) -> Login:
         """Who it is to which SMSC: a receipt may come over any bind of one login."""
         return self.host, self.port, self.system_id
 
